@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exchange: one request of a client and its answer, whatever protocol carries them. A session (HTTP/1, HTTP/2) makes
+// one for each request it has read and hands it to `serve`; nothing behind `serve` knows the protocol.
+//
+// Loop thread only. The session owns the Exchange and everything in it; it lives until serve() has returned. One
+// reader of the body and one writer of the response at a time; the two may be different tasks. When a call fails with
+// Side::kDownstream the client is gone: the handler stops, nothing more can be sent.
+//
+// Order of the response: any number of send_interim, then respond() alone, or start() followed by write(),
+// write_file() and finish(). Nothing leaves before a flush point: the first write(), write_file(), flush() or finish(),
+// so that a head and a small body share one system call.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/arena.h"
+#include "base/byte_stream.h"
+#include "base/ip.h"
+#include "base/loop.h"
+#include "http/message.h"
+
+namespace headgate::http {
+
+/// What is known of the connection that carries an exchange. Owned by the connection; constant after the handshake.
+struct ConnectionInfo {
+  IpAddress peer;                 ///< the socket's other end, or PROXY protocol's source; unknown for a unix socket
+  std::uint16_t peer_port = 0;
+  std::uint16_t local_port = 0;   ///< 0 for a unix socket
+  std::string_view listener;      ///< its address as the configuration writes it
+  std::string peer_text;          ///< peer as text, made once
+  bool secure = false;            ///< TLS
+  std::string_view tls_version;   ///< "TLSv1.3"; empty in clear
+  std::string server_name;        ///< SNI, lower case; empty when none was sent
+};
+
+class Exchange {
+ public:
+  Exchange(Loop& loop, const ConnectionInfo& connection)
+      : loop_(loop), connection_(connection), arena_(loop.buffers()), started_at_(loop.now()) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  virtual ~Exchange() = default;
+
+  RequestHead request;
+
+  Loop& loop() { return loop_; }
+  const ConnectionInfo& connection() const { return connection_; }
+  Arena& arena() { return arena_; }                      ///< memory that lives as long as this exchange
+  TimePoint started_at() const { return started_at_; }  ///< when the first byte of the head was seen
+
+  // --- the request's body ---------------------------------------------------------------------------------------
+
+  /// Above this many bytes read_body fails with kTooLarge ("body_too_large"); 0: no limit. A declared length above it
+  /// fails at the first read. Set before reading.
+  void limit_body(std::uint64_t bytes) { body_limit_ = bytes; }
+  std::uint64_t body_limit() const { return body_limit_; }
+
+  /// The next piece; empty at the end, after which trailers() is complete. The view is valid until the next call.
+  /// Sends "100 Continue" first where the client waits for it. Deadline: the session's idle limit for each wait.
+  virtual Task<Result<std::span<const char>>> read_body() = 0;
+
+  /// Bytes of the body given out so far.
+  std::uint64_t body_bytes() const { return body_bytes_; }
+  virtual bool body_finished() const = 0;
+  virtual const Fields& trailers() const = 0;
+
+  /// Makes a reader that waits in read_body (in another task) end with kCancelled.
+  virtual void cancel_read() = 0;
+
+  // --- the response ---------------------------------------------------------------------------------------------
+
+  /// An informational response (100, 103). Dropped where the protocol or the client's version has none.
+  virtual Task<Result<>> send_interim(const ResponseHead& head) = 0;
+
+  /// The final head, once. Views in it need to live only during the call. Nothing is sent yet.
+  virtual void start(const ResponseHead& head) = 0;
+
+  /// Sends what is buffered and then `data`, with back-pressure: returns when the transport has taken it all. Data
+  /// beyond content_length is an error of ours (kInternal). For a response without content it is dropped.
+  virtual Task<Result<>> write(std::span<const char> data) = 0;
+
+  /// As write, but of part of a file; the transport copies (sendfile) where it can.
+  virtual Task<Result<>> write_file(int file, std::uint64_t offset, std::uint64_t count) = 0;
+
+  virtual Task<Result<>> flush() = 0;
+
+  /// The end, with trailers where the protocol allows them. Fewer bytes than content_length: as abort().
+  virtual Task<Result<>> finish(const Fields* trailers = nullptr) = 0;
+
+  /// start, write and finish in one: one send for a small answer.
+  virtual Task<Result<>> respond(const ResponseHead& head, std::span<const char> body) = 0;
+
+  /// The response broke off after start(): the client must see an error, not a clean end (RFC 9112 section 8).
+  virtual void abort() = 0;
+
+  /// Sends the head of a protocol switch (101 here; 200 for extended CONNECT) and turns the exchange into plain bytes.
+  /// `early` is what the client had already sent after its head. The stream belongs to the session.
+  struct Tunnel {
+    ByteStream* stream;
+    std::span<const char> early;
+  };
+  virtual Task<Result<Tunnel>> upgrade(const ResponseHead& head) = 0;
+
+  bool response_started() const { return status_ != 0; }
+  int status() const { return status_; }  ///< 0 before start()
+  std::uint64_t bytes_out() const { return bytes_out_; }  ///< of the response's content, as sent
+
+  /// After this answer the connection takes no further request (Connection: close, or GOAWAY at the session's choice).
+  virtual void close_after() = 0;
+
+ protected:
+  Loop& loop_;
+  const ConnectionInfo& connection_;
+  Arena arena_;
+  TimePoint started_at_;
+  std::uint64_t body_limit_ = 0;
+  std::uint64_t body_bytes_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  int status_ = 0;
+};
+
+}  // namespace headgate::http
