@@ -59,6 +59,9 @@ class ByteStream {
   /// Ends current and later waits with Wake::kCancelled.
   virtual void cancel() = 0;
 
+  /// Ends the current wait_read, if there is one, with Wake::kCancelled; later waits are as before.
+  virtual void interrupt_read() = 0;
+
   /// Makes the coming close a reset instead of an orderly end, so that the peer sees that something broke.
   virtual void abort_on_close() = 0;
 

@@ -35,8 +35,10 @@ class Event final : private Deadline {
     cancelled_ = true;
     if (waiter_) wake(Wake::kCancelled);
   }
-  /// Undoes cancel() for later waits.
-  void renew() { cancelled_ = false; }
+  /// Ends the current wait, if there is one, with kCancelled; later waits are as before.
+  void interrupt() {
+    if (waiter_) wake(Wake::kCancelled);
+  }
 
   class [[nodiscard]] Wait {
    public:

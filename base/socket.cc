@@ -34,7 +34,8 @@ void Socket::clear_readable() {
 
 IoResult Socket::failed(int error) const {
   const bool reset = error == ECONNRESET || error == EPIPE || error == ENOTCONN;
-  return IoResult::failed({reset ? Errc::kReset : Errc::kInternal, side_, reset ? "reset" : "socket_error", error});
+  if (!reset) return IoResult::failed({Errc::kInternal, side_, "socket_error", error});
+  return IoResult::failed({Errc::kReset, side_, side_ == Side::kUpstream ? "upstream_reset" : "client_reset", error});
 }
 
 IoResult Socket::try_read(std::span<char> into) {

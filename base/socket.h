@@ -29,6 +29,7 @@ class Socket final : public ByteStream, private Readiness {
   Event::Wait wait_write(TimePoint deadline) override { return writable_.wait(deadline); }
   void shutdown_write() override;
   void cancel() override;
+  void interrupt_read() override { readable_.interrupt(); }
   void abort_on_close() override;
   bool has_pending_input() override;
 

@@ -24,15 +24,18 @@ if(HEADGATE_SANITIZE)
   add_link_options(-fsanitize=${HEADGATE_SANITIZE})
 endif()
 
-set(HEADGATE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough)
+set(HEADGATE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Woverloaded-virtual -Wimplicit-fallthrough)
 if(HEADGATE_WERROR)
   list(APPEND HEADGATE_WARNINGS -Werror)
 endif()
 
-# headgate_library(NAME SOURCES ... LINKS ...): one folder, one library, linked to the folders it may include.
-# A test compares the includes of every file with these links.
+# headgate_library(NAME LINKS ...): one folder, one library: every .cc file in it, linked to the folders it may include.
+# A test compares the includes of every file with that table.
 function(headgate_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS *.cc)
+  endif()
   add_library(headgate_${name} STATIC ${ARG_SOURCES})
   target_include_directories(headgate_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(headgate_${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${HEADGATE_WARNINGS}>)

@@ -41,11 +41,11 @@ struct Rate {
 struct Address {
   enum class Kind { kAny, kIp, kName, kUnix };
   Kind kind = Kind::kAny;
-  IpAddress ip;       // kIp
-  std::string host;   // kName: lower case
-  std::string path;   // kUnix
+  IpAddress ip;      // kIp
+  std::string host;  // kName: lower case
+  std::string path;  // kUnix
   std::uint16_t port = 0;
-  std::string text;   // as written
+  std::string text;  // as written
 };
 
 /// Adds, sets and removes fields, in that order: remove, set, add. Values are templates.
@@ -71,6 +71,7 @@ struct Admin {
   Address listen;  // unix:/run/headgate/admin.sock when the section is absent
   std::string token_file;
   bool configured = false;
+  Position position;
 };
 
 struct Metrics {
@@ -302,6 +303,7 @@ struct Static {
   enum class FollowSymlinks { kWithinRoot, kAlways, kNever } follow_symlinks = FollowSymlinks::kWithinRoot;
   std::vector<std::pair<std::string, std::string>> pools;  // static pools: name -> directory
   std::vector<std::pair<std::string, double>> split;
+  Position position;
 };
 
 struct Proxy {

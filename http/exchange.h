@@ -19,6 +19,7 @@
 #include "base/ip.h"
 #include "base/loop.h"
 #include "http/message.h"
+#include "http/rejection.h"
 
 namespace headgate::http {
 
@@ -59,6 +60,7 @@ class Exchange {
   /// The next piece; empty at the end, after which trailers() is complete. The view is valid until the next call.
   /// Sends "100 Continue" first where the client waits for it. Deadline: the session's idle limit for each wait.
   virtual Task<Result<std::span<const char>>> read_body() = 0;
+  virtual bool has_body() const = 0;  ///< false: read_body would give the end at once
 
   /// Bytes of the body given out so far.
   std::uint64_t body_bytes() const { return body_bytes_; }
@@ -76,9 +78,11 @@ class Exchange {
   /// The final head, once. Views in it need to live only during the call. Nothing is sent yet.
   virtual void start(const ResponseHead& head) = 0;
 
-  /// Sends what is buffered and then `data`, with back-pressure: returns when the transport has taken it all. Data
-  /// beyond content_length is an error of ours (kInternal). For a response without content it is dropped.
-  virtual Task<Result<>> write(std::span<const char> data) = 0;
+  /// Sends what is buffered and then `data`, with back-pressure: returns when the transport has taken it all. With
+  /// `last` it is also the end, as finish() without trailers, in the same send. Data beyond content_length is an error
+  /// of ours (kInternal). For a response without content it is dropped.
+  virtual Task<Result<>> write(std::span<const char> data, bool last) = 0;
+  Task<Result<>> write(std::span<const char> data) { return write(data, false); }
 
   /// As write, but of part of a file; the transport copies (sendfile) where it can.
   virtual Task<Result<>> write_file(int file, std::uint64_t offset, std::uint64_t count) = 0;
@@ -118,6 +122,33 @@ class Exchange {
   std::uint64_t body_bytes_ = 0;
   std::uint64_t bytes_out_ = 0;
   int status_ = 0;
+};
+
+/// What one connection may cost, from the configuration's `limits`. Durations of zero: no limit.
+struct SessionLimits {
+  Duration header_timeout{};
+  Duration body_idle_timeout{};
+  Duration keepalive_timeout{};
+  std::uint64_t keepalive_requests = 0;
+  std::size_t max_header_bytes = 32 * 1024;
+  std::size_t max_headers = 100;
+};
+
+/// What a session hands its exchanges to: the program's `serve`. Lives longer than all sessions.
+class Handler {
+ public:
+  /// Answers the request. Returns when the answer is complete or the client is gone.
+  virtual Task<> handle(Exchange& exchange) = 0;
+
+  /// Answers what was no acceptable request: as much of exchange.request is filled as was understood. The connection
+  /// closes afterwards.
+  virtual Task<> refuse(Exchange& exchange, const Rejection& rejection) = 0;
+
+  /// The limits for the next request: those of the configuration that is current now.
+  virtual const SessionLimits& session_limits() const = 0;
+
+ protected:
+  ~Handler() = default;
 };
 
 }  // namespace headgate::http

@@ -51,6 +51,9 @@ class AccessLog {
 
   bool enabled() const;
 
+  /// Lines lost so far, because the queue was full or the output failed.
+  std::uint64_t dropped() const;
+
   /// Opens the file again after rotation; lines already queued go to the old one. The old stays when that fails.
   void reopen();
 

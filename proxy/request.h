@@ -3,11 +3,11 @@
 // route, under which path. Handlers get it and answer through it, so that header rules and the log see every answer.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "config/model.h"
 #include "http/exchange.h"
 #include "observe/access_log.h"
 #include "routing/template.h"
@@ -16,23 +16,27 @@ namespace headgate::proxy {
 
 struct CompiledRoute;
 struct CompiledSite;
-class Worker;
+struct WorkerGeneration;
 
-/// Lives in serve()'s frame, on the exchange's loop. Views point into the exchange or the generation it has pinned.
+/// Lives in the frame that serves it, on the exchange's loop. Views point into the exchange, its arena or the
+/// generation, which it keeps.
 class Request final : public routing::Variables {
  public:
-  Request(http::Exchange& exchange, Worker& worker) : exchange(exchange), worker(worker) {}
+  Request(http::Exchange& e, std::shared_ptr<WorkerGeneration> g);
 
   http::Exchange& exchange;
-  Worker& worker;
+  const std::shared_ptr<WorkerGeneration> generation;
 
   const CompiledSite* site = nullptr;    ///< null until found
   const CompiledRoute* route = nullptr;  ///< null until found
   IpAddress client;                      ///< the one derived client address
   std::string_view client_text;
+  bool peer_trusted = false;  ///< the peer is one of trusted_proxies
   std::string_view request_id;
-  std::string_view host;  ///< of Host, lower case, without port
-  std::string_view path;  ///< decoded, normalised; rewrites and strip_prefix change it: $uri
+  std::string_view host;      ///< of Host, lower case, without port
+  std::string_view path;      ///< decoded, normalised; rewrites change it: $uri
+  std::string_view query;     ///< encoded, without "?"; rewrites may change it
+  bool path_as_sent = true;   ///< the encoded path of the request still says the same as `path`
   routing::Captures captures;
   std::string_view scheme() const { return exchange.connection().secure ? "https" : "http"; }
 
@@ -48,17 +52,24 @@ class Request final : public routing::Variables {
   void start(http::ResponseHead& head);
   Task<Result<>> respond(http::ResponseHead& head, std::span<const char> body);
 
-  /// A short plain answer of our own with a reason for the log: "404 Not Found\n". Adds Cache-Control: no-store from
-  /// 400 on. Does nothing when a response has started (then it aborts it).
-  Task<Result<>> respond_error(int status, const char* reason);
-  /// The same with a sentence of detail for the client, which lives during the call.
-  Task<Result<>> respond_error(int status, const char* reason, std::string_view detail);
+  /// A short plain answer of our own, with the reason for the log. `detail` is a sentence for the client and lives
+  /// during the call. When a response has begun it is broken off instead.
+  Task<Result<>> respond_error(int status, const char* reason, std::string_view detail = {});
+
+  /// The template filled in, in the arena; bytes that may not stand in a field value are left out.
+  std::string_view expand(const routing::Template& text);
 
   // routing::Variables
   void append(const routing::Variable& variable, std::string& out) const override;
 
+  /// Everything of it that the access log prints.
+  observe::AccessRecord record() const;
+
  private:
   void apply_response_headers(http::ResponseHead& head);
 };
+
+/// The value of a cookie (RFC 6265 section 4.2) in the request's Cookie fields; empty when there is none.
+std::string_view cookie(const http::Fields& fields, std::string_view name);
 
 }  // namespace headgate::proxy

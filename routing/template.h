@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,8 +58,9 @@ class Template {
  public:
   Template() = default;
 
-  /// "${name}" and "$name" are variables, "$$" is a dollar sign. The error says which name is unknown and which is
-  /// nearest, with the offset in `text`.
+  /// "${name}" and "$name" are variables, "$$" is a dollar sign. A name takes all the letters, digits and underscores
+  /// that follow; only $1..$9 are one digit, as in nginx ("$1_old" is $1 and "_old"). The error says which name is
+  /// unknown and which is nearest, with the offset in `text`.
   struct ParseError {
     std::size_t offset;
     std::string message;
@@ -83,6 +85,10 @@ class Template {
   std::string source_;
 };
 
+/// For the configuration's reader: what is wrong with a template, or nullopt.
+std::optional<std::string> check_template(std::string_view text);
+
+/// Called by boost::system::result when value() is asked of a failure: std::invalid_argument with its message.
 [[noreturn]] void throw_exception_from_error(const Template::ParseError& error, const boost::source_location& where);
 
 }  // namespace headgate::routing

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/availability.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "config/units.h"
+
+namespace headgate::config {
+namespace {
+
+// Whether a value leaves everything as it is without the feature. Texts have the environment filled in.
+using Inert = bool (*)(const Node& node, const std::string& text);
+
+bool never(const Node&, const std::string&) {
+  return false;
+}
+bool is_false(const Node&, const std::string& text) {
+  return text == "false";
+}
+bool is_off(const Node&, const std::string& text) {
+  return text == "off";
+}
+bool is_round_robin(const Node&, const std::string& text) {
+  return text == "round_robin";
+}
+bool is_request(const Node&, const std::string& text) {
+  return text == "request";
+}
+bool is_release(const Node&, const std::string& text) {
+  return text == "release";
+}
+bool is_http1(const Node&, const std::string& text) {
+  return text != "h2" && text != "h2c";
+}
+bool is_http1_url(const Node&, const std::string& text) {
+  return !text.starts_with("h2://") && !text.starts_with("h2c://");
+}
+bool is_one_pool(const Node& node, const std::string&) {
+  return node.entries.size() <= 1;
+}
+
+bool is_empty(const Node& node, const std::string& text) {
+  return node.kind == Node::Kind::kScalar ? text.empty() : node.items.empty() && node.entries.empty();
+}
+
+bool is_zero(const Node& node, const std::string& text) {
+  if (node.kind != Node::Kind::kScalar) return false;
+  if (const auto number = parse_weight(text.ends_with('%') ? text.substr(0, text.size() - 1) : text))
+    return *number == 0;
+  const auto duration = parse_duration(text);
+  return duration && duration->count() == 0;
+}
+
+// A mapping in which every value is empty.
+bool is_all_empty(const Node& node, const std::string&) {
+  return node.kind != Node::Kind::kScalar && node.items.empty() &&
+         std::all_of(node.entries.begin(), node.entries.end(),
+                     [](const Node::Entry& entry) { return is_empty(*entry.value, entry.value->text); });
+}
+
+bool is_no_retry(const Node& node, const std::string&) {
+  const Node* attempts = node.find("attempts");
+  return attempts != nullptr && attempts->text == "0";
+}
+
+bool is_no_mirror(const Node& node, const std::string&) {
+  const Node* percent = node.find("percent");
+  return percent == nullptr || is_zero(*percent, percent->text);
+}
+
+struct Entry {
+  std::string_view path;
+  Inert inert;
+  std::string_view part;  // for the manual
+};
+
+constexpr Entry kNotAvailableYet[] = {
+    {"metrics", never, "*"},
+    {"dns", never, "*"},
+    {"redis", never, "*"},
+    {"rate_limits", is_empty, "*"},
+    {"listeners.*.http2", is_false, "*"},
+    {"listeners.*.h2c", is_false, "*"},
+    {"listeners.*.proxy_protocol", is_false, "*"},
+    {"tls.ocsp_stapling", is_false, "*"},
+    {"upstreams.*.scheme", is_http1, "h2c and h2"},
+    {"upstreams.*.pools", is_one_pool, "more than one pool"},
+    {"upstreams.*.pools.*.servers.*.backup", is_false, "*"},
+    {"upstreams.*.pools.*.servers.*.max_connections", is_zero, "*"},
+    {"upstreams.*.servers.*.backup", is_false, "*"},
+    {"upstreams.*.servers.*.max_connections", is_zero, "*"},
+    {"upstreams.*.split", is_empty, "*"},
+    {"upstreams.*.split_by", is_request, "*"},
+    {"upstreams.*.split_key", is_empty, "*"},
+    {"upstreams.*.split_cookie", never, "*"},
+    {"upstreams.*.at_zero_weight", is_release, "*"},
+    {"upstreams.*.split_override", never, "*"},
+    {"upstreams.*.balance", is_round_robin, "everything but round_robin"},
+    {"upstreams.*.sticky", never, "*"},
+    {"upstreams.*.health", never, "*"},
+    {"upstreams.*.ejection", never, "*"},
+    {"upstreams.*.slow_start", is_zero, "*"},
+    {"upstreams.*.retry", is_no_retry, "*"},
+    {"upstreams.*.rollout", never, "*"},
+    {"sites.*.security_headers", is_off, "strict"},
+    {"sites.*.compress", never, "*"},
+    {"sites.*.error_pages", is_empty, "*"},
+    {"sites.*.routes.*.proxy", is_http1_url, "h2c:// and h2://"},
+    {"sites.*.routes.*.static.pools", is_empty, "*"},
+    {"sites.*.routes.*.static.split", is_empty, "*"},
+    {"sites.*.routes.*.rate_limit", is_empty, "*"},
+    {"sites.*.routes.*.cors", never, "*"},
+    {"sites.*.routes.*.access", is_all_empty, "*"},
+    {"sites.*.routes.*.basic_auth", is_all_empty, "*"},
+    {"sites.*.routes.*.buffering", is_off, "request"},
+    {"sites.*.routes.*.mirror", is_no_mirror, "*"},
+};
+
+// Follows a pattern through one file, all branches of its stars.
+class Walk {
+ public:
+  Walk(const Entry& entry, const std::string& file, const Environment& environment, std::vector<Diagnostic>& out)
+      : entry_(entry), file_(file), environment_(environment), out_(out) {}
+
+  /// `line` and `column` are those of the key that leads to the node: where a complaint points.
+  void visit(const Node& node, std::string_view rest, const std::string& path, int line, int column) {
+    if (rest.empty()) {
+      report(node, path, line, column);
+      return;
+    }
+    const auto dot = rest.find('.');
+    const std::string_view step = rest.substr(0, dot);
+    const std::string_view later = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
+    for (const Node::Entry& entry : node.entries) {
+      if (step != "*" && step != entry.key) continue;
+      visit(*entry.value, later, path.empty() ? entry.key : path + "." + entry.key, entry.line, entry.column);
+    }
+    if (step != "*") return;
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+      visit(*node.items[i], later, path + "[" + std::to_string(i) + "]", node.items[i]->line, node.items[i]->column);
+    }
+  }
+
+ private:
+  void report(const Node& node, const std::string& path, int line, int column) {
+    // A text that cannot be filled in is an error of its own.
+    const auto text = substitute(node.text, environment_, Substitute::kTemplate);
+    if (node.kind == Node::Kind::kNull || !text || entry_.inert(node, *text)) return;
+    out_.push_back({{file_, line, column}, "not available yet: " + path});
+  }
+
+  const Entry& entry_;
+  const std::string& file_;
+  const Environment& environment_;
+  std::vector<Diagnostic>& out_;
+};
+
+}  // namespace
+
+void find_unavailable(const Node& root, const std::string& file, const Environment& environment,
+                      std::vector<Diagnostic>& out) {
+  for (const Entry& entry : kNotAvailableYet) Walk(entry, file, environment, out).visit(root, entry.path, "", 1, 1);
+}
+
+bool is_unavailable(std::string_view path) {
+  return !unavailable_part(path).empty();
+}
+
+std::string_view unavailable_part(std::string_view path) {
+  const auto found = std::find_if(std::begin(kNotAvailableYet), std::end(kNotAvailableYet),
+                                  [&](const Entry& entry) { return entry.path == path; });
+  return found == std::end(kNotAvailableYet) ? std::string_view() : found->part;
+}
+
+}  // namespace headgate::config

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/dump_sites.h"
+
+#include "config/units.h"
+
+namespace headgate::config {
+namespace {
+
+void dump_match(YamlWriter& out, const Route& route) {
+  if (route.path_regex.empty()) {
+    std::vector<std::string> paths;
+    for (const PathPattern& path : route.paths) paths.push_back(path.text + (path.prefix ? "*" : ""));
+    out.texts("path", paths);
+  } else {
+    out.text("path_regex", route.path_regex);
+  }
+  out.texts("methods", route.methods);
+  out.pairs("headers", route.headers, false);
+  out.pairs("query", route.query, false);
+  out.networks("client", route.client);
+}
+
+void dump_static(YamlWriter& out, const Static& files) {
+  out.begin_map("static");
+  if (!files.root.empty()) out.text("root", files.root);
+  out.texts("index", files.index);
+  out.flag("autoindex", files.autoindex);
+  out.texts("try_files", files.try_files, true);
+  out.flag("spa", files.spa);
+  out.texts("also", files.also);
+  out.texts("precompressed", files.precompressed);
+  out.pairs("cache_control", files.cache_control, false);
+  out.word("hidden_files", files.hidden_files == Static::HiddenFiles::kAllow ? "allow" : "deny");
+  out.word("follow_symlinks", files.follow_symlinks == Static::FollowSymlinks::kWithinRoot ? "within_root"
+                              : files.follow_symlinks == Static::FollowSymlinks::kAlways   ? "always"
+                                                                                           : "never");
+  if (!files.pools.empty()) out.pairs("pools", files.pools, false);
+  if (!files.split.empty()) out.weights("split", files.split);
+  out.end_map();
+}
+
+struct DumpAction {
+  YamlWriter& out;
+
+  void operator()(const std::monostate&) const {}
+  void operator()(const Proxy& proxy) const { out.text("proxy", proxy.upstream); }
+  void operator()(const Static& files) const { dump_static(out, files); }
+  void operator()(const Redirect& redirect) const {
+    out.begin_map("redirect");
+    out.template_text("to", redirect.to);
+    out.number("status", static_cast<std::uint64_t>(redirect.status));
+    out.end_map();
+  }
+  void operator()(const Respond& respond) const {
+    out.begin_map("respond");
+    out.number("status", static_cast<std::uint64_t>(respond.status));
+    out.template_text("body", respond.body);
+    out.pairs("headers", respond.headers, true);
+    out.end_map();
+  }
+};
+
+void dump_cors(YamlWriter& out, const Cors& cors) {
+  out.begin_map("cors");
+  out.texts("origins", cors.origins);
+  out.texts("methods", cors.methods);
+  out.texts("headers", cors.headers);
+  out.flag("credentials", cors.credentials);
+  out.duration("max_age", cors.max_age);
+  out.end_map();
+}
+
+void dump_proxy_rules(YamlWriter& out, const Route& route) {
+  out.begin_map("timeouts", !route.timeouts.connect && !route.timeouts.first_byte && !route.timeouts.idle);
+  if (route.timeouts.connect) out.duration("connect", *route.timeouts.connect);
+  if (route.timeouts.first_byte) out.duration("first_byte", *route.timeouts.first_byte);
+  if (route.timeouts.idle) out.duration("idle", *route.timeouts.idle);
+  out.end_map();
+  out.header_changes("request_headers", route.request_headers);
+  out.word("buffering", route.buffering == Buffering::kRequest ? "request" : "off");
+  out.begin_map("mirror");
+  out.text("upstream", route.mirror.upstream);
+  out.word("percent", number_text(route.mirror.percent));
+  out.end_map();
+}
+
+void dump_rules(YamlWriter& out, const Config& config, const Route& route) {
+  out.texts("rate_limit", route.rate_limit);
+  out.size("max_body", route.max_body.value_or(config.limits.max_body));
+  out.header_changes("response_headers", route.response_headers);
+  if (route.cors) dump_cors(out, *route.cors);
+  out.begin_map("access");
+  out.networks("allow", route.access.allow);
+  out.networks("deny", route.access.deny);
+  out.end_map();
+  out.begin_map("basic_auth");
+  out.text("realm", route.basic_auth.realm);
+  out.text("users_file", route.basic_auth.users_file);
+  out.end_map();
+}
+
+void dump_route(YamlWriter& out, const Config& config, const Route& route) {
+  out.begin_map();
+  dump_match(out, route);
+  if (route.rewrite) {
+    out.begin_map("rewrite");
+    out.text("regex", route.rewrite->regex);
+    out.template_text("to", route.rewrite->to);
+    out.end_map();
+  }
+  // The reader refuses keys that could not do anything.
+  if (!std::holds_alternative<std::monostate>(route.action)) {
+    out.text("strip_prefix", route.strip_prefix);
+    std::visit(DumpAction{out}, route.action);
+    dump_rules(out, config, route);
+  }
+  if (std::holds_alternative<Proxy>(route.action)) dump_proxy_rules(out, route);
+  out.end_map();
+}
+
+void dump_site(YamlWriter& out, const Config& config, const Site& site) {
+  out.begin_map();
+  out.texts("hosts", site.hosts);
+  std::vector<std::string> listeners;
+  for (const Address& address : site.listeners) listeners.push_back(address.text);
+  out.texts("listeners", listeners);
+  out.word("https", site.https_redirect ? "redirect" : "off");
+  out.header_changes("response_headers", site.response_headers);
+  out.word("security_headers", site.strict_security_headers ? "strict" : "off");
+  if (site.compress) {
+    out.begin_map("compress");
+    out.texts("encodings", site.compress->encodings);
+    out.size("min_size", site.compress->min_size);
+    out.texts("types", site.compress->types);
+    out.end_map();
+  }
+  out.begin_map("error_pages", site.error_pages.empty());
+  for (const auto& [status, page] : site.error_pages) out.text(std::to_string(status), page);
+  out.end_map();
+  out.begin_list("routes", site.routes.empty());
+  for (const Route& route : site.routes) dump_route(out, config, route);
+  out.end_list();
+  out.end_map();
+}
+
+}  // namespace
+
+void dump_sites(YamlWriter& out, const Config& config) {
+  out.begin_list("sites", config.sites.empty());
+  for (const Site& site : config.sites) dump_site(out, config, site);
+  out.end_list();
+}
+
+}  // namespace headgate::config

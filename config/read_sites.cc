@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sites, without their routes.
+#include <set>
+
+#include "config/sections.h"
+
+namespace headgate::config {
+namespace {
+
+void read_hosts(Section& section, Site& site) {
+  section.list("hosts", "a host name such as example.com", parse_host, site.hosts);
+  const Node* node = section.node().find("hosts");
+  if (node != nullptr && node->kind == Node::Kind::kList && node->items.empty()) return;
+  std::set<std::string_view> seen;
+  for (const std::string& host : site.hosts) {
+    if (!seen.insert(host).second)
+      section.reader().error(*node, section.path("hosts") + ": duplicate host '" + host + "'");
+  }
+}
+
+void read_site_listeners(Section& section, Site& site) {
+  const Node* node = section.find("listeners");
+  if (node == nullptr) return;
+  Reader& reader = section.reader();
+  std::size_t index = 0;
+  for (const Node* item : reader.elements(*node, section.path("listeners"), "a list of addresses")) {
+    const std::string at = element(section.path("listeners"), index++);
+    Address address;
+    if (!reader.parse(*item, at, kListenText, parse_listen_address, address)) continue;
+    reader.pending().listeners.push_back({reader.position(*item), at, address.text});
+    site.listeners.push_back(std::move(address));
+  }
+}
+
+Parsed<std::string> parse_encoding(std::string_view text) {
+  if (text == "zstd" || text == "br" || text == "gzip") return std::string(text);
+  return expected("zstd, br or gzip", text);
+}
+
+Parsed<std::string> parse_media_type(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto fits = [](std::string_view part) { return parse_token(part).has_value(); };
+  if (slash == std::string_view::npos || !fits(text.substr(0, slash)) || !fits(text.substr(slash + 1))) {
+    return expected("a media type such as text/html or text/*", text);
+  }
+  return std::string(text);
+}
+
+void read_compress(Section& section, Site& site) {
+  const Node* node = section.find("compress");
+  if (node == nullptr) return;
+  Compress& compress = site.compress.emplace();
+  compress.encodings = {"zstd", "br", "gzip"};
+  Section inner(section.reader(), *node, schema::kCompress, section.path("compress"));
+  inner.list("encodings", "zstd, br or gzip", parse_encoding, compress.encodings);
+  inner.size("min_size", compress.min_size);
+  inner.list("types", "a media type such as text/*", parse_media_type, compress.types);
+  inner.finish();
+}
+
+void read_error_pages(Section& section, Site& site) {
+  Reader& reader = section.reader();
+  for (const Node::Entry& entry : section.entries("error_pages", "a mapping of statuses to paths")) {
+    const auto status = parse_integer(entry.key, 400, 599);
+    if (!status) {
+      reader.out().errors.push_back(
+          {{reader.file(), entry.line, entry.column},
+           section.path("error_pages") + ": " + expected("a status from 400 to 599", entry.key).message});
+    }
+    const std::string at = join(section.path("error_pages"), entry.key);
+    const auto page = reader.text(*entry.value, at, TextRule::kLine, "a path such as /404.html");
+    if (page && !page->starts_with('/')) reader.mismatch(*entry.value, at, "a path such as /404.html");
+    if (page && status) site.error_pages.emplace_back(static_cast<int>(*status), *page);
+  }
+}
+
+Site read_site(Reader& reader, const Node& node, const std::string& path) {
+  Site site;
+  site.position = reader.position(node);
+  Section section(reader, node, schema::kSite, path);
+  read_hosts(section, site);
+  read_site_listeners(section, site);
+  section.choice<bool>("https", site.https_redirect, {{"redirect", true}, {"off", false}});
+  site.response_headers = read_header_changes(section, "response_headers");
+  section.choice<bool>("security_headers", site.strict_security_headers, {{"off", false}, {"strict", true}});
+  read_compress(section, site);
+  read_error_pages(section, site);
+  if (const Node* routes = section.find("routes")) {
+    std::size_t index = 0;
+    for (const Node* item : reader.elements(*routes, section.path("routes"), "a list of mappings")) {
+      site.routes.push_back(read_route(reader, *item, element(section.path("routes"), index++)));
+    }
+  }
+  section.finish();
+  return site;
+}
+
+}  // namespace
+
+HeaderChanges read_header_changes(Section& parent, std::string_view key) {
+  HeaderChanges changes;
+  const Node* node = parent.find(key);
+  if (node == nullptr) return changes;
+  Section section(parent.reader(), *node, schema::kHeaderChanges, parent.path(key));
+  section.pairs("set", changes.set, TextRule::kTemplate, true);
+  section.pairs("add", changes.add, TextRule::kTemplate, true);
+  section.list("remove", "a header's name", parse_token, changes.remove);
+  section.finish();
+  return changes;
+}
+
+void read_sites(Section& top) {
+  const Node* node = top.find("sites");
+  if (node == nullptr) return;
+  Reader& reader = top.reader();
+  std::size_t index = reader.config().sites.size();
+  for (const Node* item : reader.elements(*node, "sites", "a list of mappings")) {
+    reader.config().sites.push_back(read_site(reader, *item, element("sites", index++)));
+  }
+}
+
+}  // namespace headgate::config

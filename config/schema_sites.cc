@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of sites and routes.
+#include "config/schema.h"
+
+namespace headgate::config::schema {
+namespace {
+
+constexpr Key kSiteKeys[] = {
+    {"hosts", "list of host names", "[]", "Exact names before `*.example.com`. Empty: the default site."},
+    {"listeners", "list of addresses", "[]", "Those of `listeners` that this site answers on. Empty: all."},
+    {"https", "redirect | off", "off", "redirect: 308 from plain to TLS."},
+    {"response_headers", "mapping", "", "On every answer of the site, the edge's own included."},
+    {"security_headers", "off | strict", "off",
+     "HSTS, nosniff, frame and referrer rules; response_headers override them."},
+    {"compress", "mapping", "", "Compress answers on their way."},
+    {"error_pages", "mapping of statuses to paths", "{}", "A path of this site for each status."},
+    {"routes", "list of mappings", "[]", "What is done with which path."},
+};
+constexpr Key kHeaderChangesKeys[] = {
+    {"set", "mapping", "{}", "Replaces all fields of that name. Values are templates."},
+    {"add", "mapping", "{}", "One more field."},
+    {"remove", "list of header names", "[]", "Done first."},
+};
+constexpr Key kCompressKeys[] = {
+    {"encodings", "list of zstd, br, gzip", "[zstd, br, gzip]", "In the order of preference."},
+    {"min_size", "size", "1KiB", "Smaller answers stay as they are."},
+    {"types", "list of media types", "[text/*, application/json, application/javascript, image/svg+xml]",
+     "What is worth it."},
+};
+constexpr Key kRouteKeys[] = {
+    {"path", "path or list of paths", "",
+     "/healthz: this path. /api/*: all that begins so. Paths are compared decoded and normalised."},
+    {"path_regex", "regular expression", "", "In place of path; its groups are $1 to $9."},
+    {"methods", "list of methods", "[]", "A further condition."},
+    {"headers", "mapping", "{}", "Fields and the values that they must have."},
+    {"query", "mapping", "{}", "Parameters and the values that they must have."},
+    {"client", "list of CIDRs", "[]", "Where the client must be."},
+    {"strip_prefix", "path", "\"\"", "Cut off before the action."},
+    {"rewrite", "mapping", "", "A new path. Without an action it is matched again, 10 times at most."},
+    {"proxy", "upstream or URL", "",
+     "Action: forward. http://, https://, h2c://, h2:// or unix:/path make an upstream of their own."},
+    {"static", "mapping", "", "Action: files."},
+    {"redirect", "mapping", "", "Action: send elsewhere."},
+    {"respond", "mapping", "", "Action: answer."},
+    {"rate_limit", "list of rate limits", "[]", "All of them must allow the request."},
+    {"max_body", "size", "", "In place of limits.max_body."},
+    {"timeouts", "mapping", "", "In place of the upstream's."},
+    {"request_headers", "mapping", "", "What the upstream gets. X-Forwarded-For, -Proto and -Host are set anyway."},
+    {"response_headers", "mapping", "", "After those of the site."},
+    {"cors", "mapping", "", "Cross-origin rules, preflights included."},
+    {"access", "mapping", "", "Who may, by address."},
+    {"basic_auth", "mapping", "", "Who may, by password."},
+    {"buffering", "off | request", "off", "off: both bodies stream. request: the whole body first."},
+    {"mirror", "mapping", "", "Shadow traffic; its answer is dropped."},
+};
+constexpr Key kRewriteKeys[] = {
+    {"regex", "regular expression", "", "What the path must match. Required."},
+    {"to", "template", "", "The new path; $1 to $9 are the groups. Required."},
+};
+constexpr Key kRedirectKeys[] = {
+    {"to", "template", "", "The Location. Required."},
+    {"status", "301 | 302 | 303 | 307 | 308", "308", "308 keeps the method, for good."},
+};
+constexpr Key kRespondKeys[] = {
+    {"status", "200 to 599", "200", "The status."},
+    {"body", "template", "\"\"", "The content."},
+    {"headers", "mapping", "{}", "Fields of the answer, such as Content-Type. Values are templates."},
+};
+constexpr Key kStaticKeys[] = {
+    {"root", "path", "", "The folder. Required, unless there are pools."},
+    {"index", "list of file names", "[index.html]", "What stands for a folder."},
+    {"autoindex", "boolean", "false", "List folders without an index."},
+    {"try_files", "list of templates", "[]", "The first that exists is served."},
+    {"spa", "boolean", "false",
+     "[$uri, /index.html], but a missing file with an asset's extension is 404 and not stored; the fallback is for "
+     "navigations and no-cache; files with a hash in their name are immutable."},
+    {"also", "list of paths", "[]", "Roots of earlier builds, where a missing asset is looked for."},
+    {"precompressed", "list of br, gzip", "[br, gzip]", "app.js.br and app.js.gz beside app.js."},
+    {"cache_control", "mapping of patterns", "{}", "Cache-Control by the path of the file that is served."},
+    {"hidden_files", "deny | allow", "deny", "Names that begin with a dot."},
+    {"follow_symlinks", "within_root | always | never", "within_root", "Where links may lead."},
+    {"pools", "mapping of names to paths", "", "Several builds, by name."},
+    {"split", "mapping of pools to weights", "", "Their shares."},
+};
+constexpr Key kRouteTimeoutsKeys[] = {
+    {"connect", "duration", "", "Until the connection stands."},
+    {"first_byte", "duration", "", "From the request's end to the response's first byte."},
+    {"idle", "duration", "", "Between two reads or writes."},
+};
+constexpr Key kCorsKeys[] = {
+    {"origins", "list of origins", "", "Who may; \"*\" for everyone. Required."},
+    {"methods", "list of methods", "[]", "Allowed methods."},
+    {"headers", "list of header names", "[]", "Allowed request fields."},
+    {"credentials", "boolean", "false", "Cookies may be sent."},
+    {"max_age", "duration", "0s", "How long a preflight is remembered."},
+};
+constexpr Key kAccessKeys[] = {
+    {"allow", "list of CIDRs", "[]", "Not empty: nobody else."},
+    {"deny", "list of CIDRs", "[]", "These not."},
+};
+constexpr Key kBasicAuthKeys[] = {
+    {"realm", "text", "\"\"", "Shown by the browser."},
+    {"users_file", "path", "\"\"", "htpasswd with bcrypt or apr1."},
+};
+constexpr Key kMirrorKeys[] = {
+    {"upstream", "upstream", "\"\"", "Who gets the copy."},
+    {"percent", "0 to 100", "0", "Of the requests."},
+};
+
+}  // namespace
+
+const Schema kSite{"sites.*", "sites", "Each element of the list:", kSiteKeys};
+const Schema kHeaderChanges{"sites.*.response_headers", "response_headers, request_headers", "Of a site or a route.",
+                            kHeaderChangesKeys};
+const Schema kCompress{"sites.*.compress", "sites.compress", "", kCompressKeys};
+const Schema kRoute{"sites.*.routes.*", "sites.routes",
+                    "An exact path goes first, then path_regex in the file's order, then the longest prefix. A route "
+                    "has one action, or a rewrite alone.",
+                    kRouteKeys};
+const Schema kRewrite{"sites.*.routes.*.rewrite", "sites.routes.rewrite", "", kRewriteKeys};
+const Schema kRedirect{"sites.*.routes.*.redirect", "sites.routes.redirect", "", kRedirectKeys};
+const Schema kRespond{"sites.*.routes.*.respond", "sites.routes.respond", "", kRespondKeys};
+const Schema kStatic{"sites.*.routes.*.static", "sites.routes.static", "", kStaticKeys};
+const Schema kRouteTimeouts{"sites.*.routes.*.timeouts", "sites.routes.timeouts", "Without one the upstream's holds.",
+                            kRouteTimeoutsKeys};
+const Schema kCors{"sites.*.routes.*.cors", "sites.routes.cors", "", kCorsKeys};
+const Schema kAccess{"sites.*.routes.*.access", "sites.routes.access", "", kAccessKeys};
+const Schema kBasicAuth{"sites.*.routes.*.basic_auth", "sites.routes.basic_auth", "", kBasicAuthKeys};
+const Schema kMirror{"sites.*.routes.*.mirror", "sites.routes.mirror", "", kMirrorKeys};
+
+}  // namespace headgate::config::schema

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The readers of the file's parts, and what follows them. Internal to this folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/document.h"
+#include "config/reader.h"
+
+namespace headgate::config {
+
+/// One file of a configuration.
+struct Document {
+  std::string file;
+  NodePtr root;
+};
+
+/// All of a configuration's own file but `include`, which has been followed by then.
+void read_main(Reader& reader, const Node& root);
+/// An included file: upstreams, rate_limits and sites.
+void read_included(Reader& reader, const Node& root);
+
+void read_listeners(Section& top);
+void read_tls(Section& top);
+void read_limits(Section& top);
+void read_upstreams(Section& top);
+void read_rate_limits(Section& top);
+void read_sites(Section& top);
+Route read_route(Reader& reader, const Node& node, const std::string& path);
+HeaderChanges read_header_changes(Section& parent, std::string_view key);
+/// `split:` of upstreams and static pools: weights by name, not all of them zero.
+std::vector<std::pair<std::string, double>> read_split(Section& section);
+
+/// The paths that the include patterns of the main file name, in order. Errors go to `reader`.
+std::vector<std::string> included_files(Reader& reader, const Node& root);
+
+/// What no section can judge alone: dangling names, duplicates, contradictions. Adds the anonymous upstreams first.
+void validate(Loaded& out, Pending& pending);
+
+}  // namespace headgate::config

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "config/nearest.h"
+#include "config/sections.h"
+
+namespace headgate::config {
+namespace {
+
+std::string line_of(const Position& position) {
+  return position.file + ":" + std::to_string(position.line);
+}
+
+// "unknown upstream 'aip'; did you mean 'api'?"
+void check_references(const std::vector<Reference>& references, const std::vector<std::string_view>& known,
+                      const char* what, Loaded& out) {
+  const std::set<std::string_view> names(known.begin(), known.end());
+  for (const Reference& reference : references) {
+    if (names.contains(reference.name)) continue;
+    std::string message = reference.path + ": unknown " + what + " '" + reference.name + "'";
+    message += known.empty() ? "; none is defined" : suggestion(reference.name, known);
+    out.errors.push_back({reference.where, std::move(message)});
+  }
+}
+
+// Names are unique in a file by YAML's rule; a second file may bring them again.
+template <class T>
+void check_unique(const std::vector<T>& all, const char* what, Loaded& out) {
+  std::map<std::string_view, const T*> seen;
+  for (const T& each : all) {
+    const auto [first, fresh] = seen.emplace(each.name, &each);
+    if (!fresh) {
+      out.errors.push_back({each.position, std::string("duplicate ") + what + " '" + each.name +
+                                               "'; the first one is at " + line_of(first->second->position)});
+    }
+  }
+}
+
+void check_listeners(Loaded& out) {
+  const Config& config = out.config;
+  std::map<std::string_view, const Listener*> seen;
+  for (const Listener& listener : config.listeners) {
+    if (listener.tls && config.tls.certificates.empty()) {
+      out.errors.push_back({listener.position, "tls: true needs a certificate: expected tls.certificates"});
+    }
+    // Two listeners on port 0 are two ports.
+    if (listener.address.kind != Address::Kind::kUnix && listener.address.port == 0) continue;
+    const auto [first, fresh] = seen.emplace(listener.address.text, &listener);
+    if (!fresh) {
+      out.errors.push_back({listener.position, "duplicate listener '" + listener.address.text +
+                                                   "'; the first one is at " + line_of(first->second->position)});
+    }
+  }
+}
+
+// The addresses that a site names; one empty text when it names none. A site that names some is asked before one that
+// answers on all, so the two do not collide.
+std::vector<std::string> listener_texts(const Site& site) {
+  std::vector<std::string> texts;
+  for (const Address& address : site.listeners) texts.push_back(address.text);
+  if (texts.empty()) texts.emplace_back();
+  return texts;
+}
+
+void check_hosts(Loaded& out) {
+  std::map<std::pair<std::string, std::string>, const Site*> seen;  // listener, host
+  for (const Site& site : out.config.sites) {
+    std::vector<std::string> hosts = site.hosts;
+    if (hosts.empty()) hosts.emplace_back();
+    for (const std::string& host : hosts) {
+      for (const std::string& listener : listener_texts(site)) {
+        const auto [first, fresh] = seen.emplace(std::pair(listener, host), &site);
+        if (fresh || first->second == &site) continue;
+        const std::string what = host.empty() ? "a second site without hosts" : "duplicate host '" + host + "'";
+        out.errors.push_back({site.position, what + "; the first site is at " + line_of(first->second->position)});
+        break;
+      }
+    }
+  }
+}
+
+bool is_unconditional(const Route& route) {
+  return route.methods.empty() && route.headers.empty() && route.query.empty() && route.client.empty();
+}
+
+void check_routes(const Site& site, Loaded& out) {
+  std::map<std::pair<std::string_view, bool>, const Route*> taken;  // path, prefix
+  for (const Route& route : site.routes) {
+    for (const PathPattern& path : route.paths) {
+      const auto found = taken.find({path.text, path.prefix});
+      if (found != taken.end()) {
+        const std::string text = path.text + (path.prefix ? "*" : "");
+        out.errors.push_back({route.position, "duplicate path '" + text + "': the route at " +
+                                                  line_of(found->second->position) + " takes all its requests"});
+      } else if (is_unconditional(route)) {
+        taken.emplace(std::pair(std::string_view(path.text), path.prefix), &route);
+      }
+    }
+  }
+}
+
+void warn_doubtful(Loaded& out) {
+  const Config& config = out.config;
+  if (config.sites.empty() && !config.files.empty()) {
+    out.warnings.push_back({{config.files.front(), 0, 0}, "no site is defined: every request is answered with 404"});
+  }
+  const bool has_tls =
+      std::any_of(config.listeners.begin(), config.listeners.end(), [](const Listener& each) { return each.tls; });
+  for (const Site& site : config.sites) {
+    if (site.https_redirect && !has_tls) {
+      out.warnings.push_back({site.position, "https: redirect leads nowhere: no listener has tls: true"});
+    }
+  }
+}
+
+}  // namespace
+
+void validate(Loaded& out, Pending& pending) {
+  Config& config = out.config;
+  std::vector<std::string_view> upstreams;
+  for (const Upstream& upstream : config.upstreams) upstreams.push_back(upstream.name);
+  std::vector<std::string_view> limits;
+  for (const RateLimit& limit : config.rate_limits) limits.push_back(limit.name);
+  std::vector<std::string_view> listeners;
+  for (const Listener& listener : config.listeners) listeners.push_back(listener.address.text);
+
+  check_references(pending.upstreams, upstreams, "upstream", out);
+  check_references(pending.rate_limits, limits, "rate limit", out);
+  check_references(pending.listeners, listeners, "listener", out);
+  check_unique(config.upstreams, "upstream", out);
+  check_unique(config.rate_limits, "rate limit", out);
+  check_listeners(out);
+  check_hosts(out);
+  for (const Site& site : config.sites) check_routes(site, out);
+  for (const RateLimit& limit : config.rate_limits) {
+    if (limit.store == RateLimit::Store::kRedis && !config.redis) {
+      out.errors.push_back(
+          {limit.position, "rate_limits." + limit.name + ".store: expected a redis section for store: redis"});
+    }
+  }
+  warn_doubtful(out);
+  std::move(pending.anonymous.begin(), pending.anonymous.end(), std::back_inserter(config.upstreams));
+}
+
+}  // namespace headgate::config

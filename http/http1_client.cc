@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/http1_client.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "http/http1_writer.h"
+
+namespace headgate::http {
+namespace {
+
+// What an origin's head may be: more than a client's, since it is ours and its cookies are many.
+constexpr HeadLimits kOriginLimits{64 * 1024, 256};
+constexpr unsigned kMaxInterim = 32;
+
+iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+
+}  // namespace
+
+Http1ClientExchange::Http1ClientExchange(Loop& loop, ByteStream& stream, Duration idle)
+    : loop_(loop),
+      stream_(stream),
+      idle_(idle),
+      out_(loop.buffers()),
+      parser_(Http1Parser::Kind::kResponse, kOriginLimits) {}
+
+// --- the request --------------------------------------------------------------------------------------------------
+
+void Http1ClientExchange::start(const RequestHead& head) {
+  method_ = head.method;
+  out_.append_all(head.method_name, " ", head.target, " HTTP/1.1\r\nHost: ", head.authority, "\r\n");
+  for (const auto& field : head.fields) write_field(field.name, field.value, out_);
+  chunked_ = head.body == BodyKind::kChunked;
+  if (chunked_) {
+    out_.append("Transfer-Encoding: chunked\r\n");
+  } else if (head.body == BodyKind::kLength) {
+    out_.append("Content-Length: ");
+    out_.append_number(head.content_length);
+    out_.append("\r\n");
+  } else if (head.method == Method::kPost || head.method == Method::kPut || head.method == Method::kPatch) {
+    out_.append("Content-Length: 0\r\n");  // RFC 9110 section 8.6: these expect content
+  }
+  if (!head.upgrade.empty()) out_.append_all("Connection: upgrade\r\nUpgrade: ", head.upgrade, "\r\n");
+  out_.append("\r\n");
+}
+
+Task<Result<>> Http1ClientExchange::write(std::span<const char> data, bool last) {
+  const ChunkHead chunk(data.size());
+  std::array<iovec, 4> pieces;
+  std::size_t count = 0;
+  if (!out_.empty()) pieces[count++] = {out_.data(), out_.size()};
+  if (!data.empty()) {
+    if (chunked_) pieces[count++] = piece(chunk.text());
+    pieces[count++] = {const_cast<char*>(data.data()), data.size()};
+  }
+  if (chunked_) {
+    if (last) {
+      pieces[count++] = piece(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n");
+    } else if (!data.empty()) {
+      pieces[count++] = piece("\r\n");
+    }
+  }
+  std::span<iovec> rest(pieces.data(), count);
+  if (!rest.empty()) {
+    const IoResult put = stream_.try_write(rest);
+    if (put.kind == IoResult::Kind::kError) co_return put.error;
+    rest = consume(rest, put.bytes);
+  }
+  if (!rest.empty()) {
+    const auto sent = co_await write_all(stream_, rest, loop_, idle_, Side::kUpstream);
+    if (!sent) co_return sent.error();
+  }
+  out_.clear();
+  sent_ = sent_ || last;
+  co_return Result<>();
+}
+
+Task<Result<>> Http1ClientExchange::finish(const Fields* trailers) {
+  if (chunked_ && trailers != nullptr && !trailers->empty()) {
+    write_last_chunk(trailers, out_);
+    chunked_ = false;
+  }
+  return write({}, true);
+}
+
+// --- the answer ---------------------------------------------------------------------------------------------------
+
+/// One attempt to read into the free part of the block; takes a block of at least `block` bytes when there is none,
+/// and gives an empty one back when nothing came, so that waiting holds no memory.
+Http1ClientExchange::Filled Http1ClientExchange::fill(std::size_t block) {
+  if (!in_) {
+    in_ = loop_.buffers().take(block);
+    begin_ = end_ = 0;
+  }
+  const IoResult got = stream_.try_read({in_.data() + end_, in_.size() - end_});
+  switch (got.kind) {
+    case IoResult::Kind::kOk:
+      end_ += got.bytes;
+      answered_ = true;
+      return Filled::kBytes;
+    case IoResult::Kind::kWouldBlock:
+      if (begin_ == end_) in_.release();
+      return Filled::kNothing;
+    case IoResult::Kind::kEof: return Filled::kEnd;
+    case IoResult::Kind::kError: failure_ = got.error; return Filled::kFailed;
+  }
+  return Filled::kFailed;
+}
+
+/// True: bytes have arrived. False: the origin has finished.
+Task<Result<bool>> Http1ClientExchange::wait_and_fill(std::size_t block, TimePoint deadline) {
+  for (;;) {
+    const Filled filled = fill(block);
+    if (filled == Filled::kBytes) co_return true;
+    if (filled == Filled::kEnd) co_return false;
+    if (filled == Filled::kFailed) co_return failure_;
+    const Wake wake = co_await stream_.wait_read(deadline);
+    if (wake == Wake::kTimeout) co_return Error{Errc::kTimeout, Side::kUpstream, "upstream_timeout"};
+    if (wake == Wake::kCancelled) co_return stream_error(wake, Side::kUpstream);
+  }
+}
+
+Task<Result<const ResponseHead*>> Http1ClientExchange::read_head(TimePoint deadline) {
+  for (;;) {
+    if (begin_ < end_) {
+      if (head_taken_) parser_.reset();
+      head_taken_ = false;
+      auto outcome = parser_.parse_head(in_.data() + begin_, end_ - begin_);
+      if (outcome == Http1Parser::Outcome::kComplete) {
+        head_.fields.clear();
+        outcome = parser_.take_response(in_.data() + begin_, method_, head_);
+      }
+      if (outcome == Http1Parser::Outcome::kRejected) {
+        const bool large = parser_.rejection().status == 431;
+        co_return Error{large ? Errc::kTooLarge : Errc::kBadMessage, Side::kUpstream,
+                        large ? "upstream_header_too_large" : "upstream_bad_response"};
+      }
+      if (outcome == Http1Parser::Outcome::kComplete) {
+        begin_ += parser_.head_size();
+        head_taken_ = true;
+        if (!begin_response()) co_return Error{Errc::kBadMessage, Side::kUpstream, "upstream_bad_response"};
+        co_return &head_;
+      }
+      if (end_ == in_.size()) {
+        const std::size_t size = end_ - begin_;
+        Buffer larger = loop_.buffers().take(std::max(in_.size() * 2, BufferPool::kLarge));
+        std::memcpy(larger.data(), in_.data() + begin_, size);
+        in_ = std::move(larger);
+        begin_ = 0;
+        end_ = size;
+      }
+    }
+    const auto more = co_await wait_and_fill(BufferPool::kMedium, deadline);
+    if (!more) co_return more.error();
+    if (!*more) co_return Error{Errc::kClosed, Side::kUpstream, "upstream_closed"};
+  }
+}
+
+/// False when the origin floods us with interim heads.
+bool Http1ClientExchange::begin_response() {
+  if (head_.status < 200 && head_.status != 101) return ++interim_ <= kMaxInterim;
+  connection_over_ = !parser_.keep_alive() || head_.status == 101;
+  body_left_ = parser_.content_length();
+  body_finished_ = parser_.body_kind() == BodyKind::kNone;
+  return true;
+}
+
+bool Http1ClientExchange::body_ready() {
+  if (body_finished_ || begin_ < end_) return true;
+  // The head's fields lie in the block, but its reader has sent them on by now (read_head: valid until the next read).
+  begin_ = end_ = 0;
+  return fill(BufferPool::kMedium) != Filled::kNothing;
+}
+
+Task<Result<std::span<const char>>> Http1ClientExchange::read_body(TimePoint deadline) {
+  for (;;) {
+    if (body_finished_) co_return std::span<const char>();
+    if (begin_ == end_) {
+      const bool large = parser_.body_kind() != BodyKind::kLength || body_left_ > BufferPool::kMedium;
+      const std::size_t block = large ? BufferPool::kLarge : BufferPool::kMedium;
+      if (in_ && in_.size() < block) in_.release();
+      begin_ = end_ = 0;
+      const auto more = co_await wait_and_fill(block, deadline);
+      if (!more) co_return more.error();
+      if (!*more) co_return end_of_stream();
+    }
+    const auto content = take_body();
+    if (!content || !content->empty() || body_finished_) co_return content;
+  }
+}
+
+Result<std::span<const char>> Http1ClientExchange::take_body() {
+  char* const data = in_.data() + begin_;
+  const std::size_t size = end_ - begin_;
+  switch (parser_.body_kind()) {
+    case BodyKind::kLength: {
+      const auto used = static_cast<std::size_t>(std::min<std::uint64_t>(size, body_left_));
+      body_left_ -= used;
+      body_finished_ = body_left_ == 0;
+      begin_ += used;
+      return std::span<const char>(data, used);
+    }
+    case BodyKind::kChunked: {
+      const auto decoded = parser_.decode_chunked(data, size);
+      if (!decoded.ok) return Error{Errc::kBadMessage, Side::kUpstream, "upstream_bad_chunk"};
+      body_finished_ = decoded.finished;
+      begin_ += decoded.consumed;
+      return std::span<const char>(data, decoded.produced);
+    }
+    case BodyKind::kUntilClose: begin_ = end_; return std::span<const char>(data, size);
+    case BodyKind::kNone: break;
+  }
+  body_finished_ = true;
+  return std::span<const char>();
+}
+
+Result<std::span<const char>> Http1ClientExchange::end_of_stream() {
+  if (parser_.body_kind() != BodyKind::kUntilClose) {
+    return Error{Errc::kReset, Side::kUpstream, "upstream_truncated"};
+  }
+  body_finished_ = true;
+  return std::span<const char>();
+}
+
+bool Http1ClientExchange::reusable() const {
+  return sent_ && body_finished_ && !connection_over_ && begin_ == end_;
+}
+
+ClientExchange::Tunnel Http1ClientExchange::upgrade() {
+  const std::span<const char> early(in_.data() + begin_, end_ - begin_);
+  begin_ = end_;
+  return {&stream_, early};
+}
+
+}  // namespace headgate::http

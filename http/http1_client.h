@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client's side of one HTTP/1 exchange with an origin (RFC 9112).
+#pragma once
+
+#include "base/byte_writer.h"
+#include "base/loop.h"
+#include "http/client_exchange.h"
+#include "http/http1_parser.h"
+
+namespace headgate::http {
+
+/// The stream outlives it and is used by it alone. `idle` bounds each wait for the origin to take bytes.
+class Http1ClientExchange final : public ClientExchange {
+ public:
+  Http1ClientExchange(Loop& loop, ByteStream& stream, Duration idle);
+
+  void start(const RequestHead& head) override;
+  Task<Result<>> write(std::span<const char> data, bool last) override;
+  Task<Result<>> finish(const Fields* trailers) override;
+  Task<Result<const ResponseHead*>> read_head(TimePoint deadline) override;
+  Task<Result<std::span<const char>>> read_body(TimePoint deadline) override;
+  bool body_finished() const override { return body_finished_; }
+  bool body_ready() override;
+  const Fields& trailers() const override { return parser_.trailers(); }
+  bool answered() const override { return answered_; }
+  bool reusable() const override;
+  void interrupt_read() override { stream_.interrupt_read(); }
+  void cancel() override { stream_.cancel(); }
+  Tunnel upgrade() override;
+
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept { free_frame(memory, size); }
+
+ private:
+  enum class Filled { kBytes, kNothing, kEnd, kFailed };
+  Filled fill(std::size_t block);
+  Task<Result<bool>> wait_and_fill(std::size_t block, TimePoint deadline);
+  bool begin_response();
+  Result<std::span<const char>> take_body();
+  Result<std::span<const char>> end_of_stream();
+
+  Loop& loop_;
+  ByteStream& stream_;
+  Duration idle_;
+  Method method_ = Method::kGet;
+
+  ByteWriter out_;
+  bool chunked_ = false;
+  bool sent_ = false;
+
+  Http1Parser parser_;
+  ResponseHead head_;
+  Buffer in_;
+  std::size_t begin_ = 0;  // [begin_, end_) of in_ has been received and not been used
+  std::size_t end_ = 0;
+  Error failure_{};
+  unsigned interim_ = 0;
+  bool answered_ = false;
+  bool head_taken_ = false;
+  bool body_finished_ = false;
+  bool connection_over_ = false;
+  std::uint64_t body_left_ = 0;
+};
+
+}  // namespace headgate::http

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/http1_exchange.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "http/http1_writer.h"
+
+namespace headgate::http {
+namespace {
+
+/// A body that nobody wanted is read away up to this size to keep the connection.
+constexpr std::uint64_t kMaxDrained = 64 * 1024;
+constexpr std::uint64_t kFilePiece = 1024 * 1024;
+constexpr std::string_view kCrlf = "\r\n";
+constexpr std::string_view kEndAfterChunk = "\r\n0\r\n\r\n";
+constexpr std::string_view kEnd = "0\r\n\r\n";
+
+iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+
+}  // namespace
+
+Http1Session::H1Exchange::H1Exchange(Http1Session& session, Http1Parser& parser)
+    : Exchange(session.loop_, session.connection_), session_(session), parser_(parser), out_(session.loop_.buffers()) {}
+
+void Http1Session::H1Exchange::begin_body() {
+  kind_ = parser_.body_kind();
+  body_left_ = kind_ == BodyKind::kLength ? parser_.content_length() : 0;
+  body_finished_ = kind_ == BodyKind::kNone;
+  continue_due_ = parser_.expects_continue();
+}
+
+void Http1Session::H1Exchange::describe_rejected(std::string_view received) {
+  close_ = true;
+  if (!request.method_name.empty()) return;
+  received.remove_prefix(std::min(received.find_first_not_of("\r\n"), received.size()));
+  auto line = received.substr(0, received.find_first_of("\r\n"));
+  request.method_name = line.substr(0, std::min<std::size_t>(line.find(' '), 32));
+  request.method = method_of(request.method_name);
+  line.remove_prefix(std::min(line.find(' ') == std::string_view::npos ? line.size() : line.find(' ') + 1, line.size()));
+  request.target = line.substr(0, std::min<std::size_t>(line.find(' '), 1024));
+}
+
+// --- the request's body -------------------------------------------------------------------------------------------
+
+void Http1Session::H1Exchange::cancel_read() {
+  read_cancelled_ = true;
+  session_.stream_.interrupt_read();
+}
+
+Task<Result<>> Http1Session::H1Exchange::send_continue() {
+  continue_due_ = false;
+  iovec pieces[] = {piece("HTTP/1.1 100 Continue\r\n\r\n")};
+  co_return co_await send(pieces);
+}
+
+/// The next bytes of the connection that may belong to the body: those behind the head first, then a read.
+Task<Result<Http1Session::H1Exchange::Raw>> Http1Session::H1Exchange::receive() {
+  auto& s = session_;
+  const std::uint64_t most = kind_ == BodyKind::kLength ? body_left_ : ~std::uint64_t{0};
+  if (s.begin_ < s.end_) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(s.end_ - s.begin_, most));
+    char* const data = s.in_.data() + s.begin_;
+    s.begin_ += size;
+    co_return Raw{data, size};
+  }
+  if (continue_due_ && status_ == 0) {
+    const auto sent = co_await send_continue();
+    if (!sent) co_return sent.error();
+  }
+  if (!body_) {
+    const bool large = kind_ == BodyKind::kChunked || body_left_ > BufferPool::kMedium;
+    body_ = s.loop_.buffers().take(large ? BufferPool::kLarge : BufferPool::kMedium);
+  }
+  const std::span<char> into(body_.data(), static_cast<std::size_t>(std::min<std::uint64_t>(body_.size(), most)));
+  for (;;) {
+    if (read_cancelled_) co_return stream_error(Wake::kCancelled, Side::kDownstream);
+    const IoResult got = s.stream_.try_read(into);
+    if (got.kind == IoResult::Kind::kOk) co_return Raw{body_.data(), got.bytes};
+    if (got.kind == IoResult::Kind::kEof) co_return Error{Errc::kReset, Side::kDownstream, "client_closed"};
+    if (got.kind == IoResult::Kind::kError) co_return got.error;
+    const Wake wake = co_await s.stream_.wait_read(deadline_after(s.loop_.now(), idle()));
+    if (wake == Wake::kTimeout) co_return Error{Errc::kTimeout, Side::kDownstream, "body_timeout"};
+    if (wake == Wake::kCancelled) co_return stream_error(wake, Side::kDownstream);
+  }
+}
+
+Task<Result<std::span<const char>>> Http1Session::H1Exchange::read_body() {
+  constexpr Error kTooLarge{Errc::kTooLarge, Side::kDownstream, "body_too_large"};
+  if (body_finished_) co_return std::span<const char>();
+  if (body_limit_ != 0 && kind_ == BodyKind::kLength && parser_.content_length() > body_limit_) co_return kTooLarge;
+  for (;;) {
+    const auto raw = co_await receive();
+    if (!raw) co_return raw.error();
+    const auto content = kind_ == BodyKind::kLength ? take_length(*raw) : take_chunked(*raw);
+    if (!content) co_return content.error();
+    if (content->empty() && !body_finished_) continue;
+    body_bytes_ += content->size();
+    if (body_limit_ != 0 && body_bytes_ > body_limit_) co_return kTooLarge;
+    co_return *content;
+  }
+}
+
+Result<std::span<const char>> Http1Session::H1Exchange::take_length(Raw raw) {
+  body_left_ -= raw.size;
+  body_finished_ = body_left_ == 0;
+  return std::span<const char>(raw.data, raw.size);
+}
+
+Result<std::span<const char>> Http1Session::H1Exchange::take_chunked(Raw raw) {
+  const auto decoded = parser_.decode_chunked(raw.data, raw.size);
+  if (!decoded.ok) {
+    close_ = true;
+    return Error{Errc::kBadMessage, Side::kDownstream, parser_.rejection().reason};
+  }
+  if (decoded.finished) {
+    body_finished_ = true;
+    // What follows the body is the next request: it stays where it is until conclude().
+    const std::size_t rest = raw.size - decoded.consumed;
+    if (body_ && raw.data == body_.data()) {
+      body_begin_ = decoded.consumed;
+      body_end_ = raw.size;
+    } else {
+      session_.begin_ -= rest;
+    }
+  }
+  return std::span<const char>(raw.data, decoded.produced);
+}
+
+Task<Http1Session::H1Exchange::End> Http1Session::H1Exchange::conclude() {
+  if (tunnelled_) co_return End::kClose;
+  if (aborted_ || downstream_failed_ || !finished_) co_return End::kBrokenOff;
+  if (!body_finished_ && !close_ && !continue_due_) {
+    // Reading on is cheaper than a new connection, while little is left.
+    const std::uint64_t limit = body_bytes_ + kMaxDrained;
+    read_cancelled_ = false;
+    body_limit_ = 0;
+    if (kind_ == BodyKind::kChunked || body_left_ <= kMaxDrained) {
+      while (!body_finished_ && body_bytes_ < limit) {
+        const auto got = co_await read_body();
+        if (!got) co_return End::kClose;
+      }
+    }
+  }
+  if (!body_finished_) co_return End::kLinger;
+  const bool more = body_begin_ < body_end_ || session_.begin_ < session_.end_;
+  if (close_) co_return more ? End::kLinger : End::kClose;
+  if (body_begin_ < body_end_) session_.adopt(std::move(body_), body_begin_, body_end_);
+  co_return End::kKeepAlive;
+}
+
+// --- the response -------------------------------------------------------------------------------------------------
+
+Result<> Http1Session::H1Exchange::broken(Error error) {
+  downstream_failed_ = true;
+  return error;
+}
+
+Task<Result<>> Http1Session::H1Exchange::send(std::span<iovec> pieces) {
+  if (downstream_failed_) co_return Error{Errc::kClosed, Side::kDownstream, "client_closed"};
+  // Nearly always all of it fits at once.
+  const IoResult put = session_.stream_.try_write(pieces);
+  if (put.kind == IoResult::Kind::kError) co_return broken(put.error);
+  pieces = consume(pieces, put.bytes);
+  if (pieces.empty()) co_return Result<>();
+  const auto sent = co_await write_all(session_.stream_, pieces, session_.loop_, idle(), Side::kDownstream);
+  if (!sent) co_return broken(sent.error());
+  co_return Result<>();
+}
+
+Task<Result<>> Http1Session::H1Exchange::send_interim(const ResponseHead& head) {
+  if (request.version != Version::kHttp11 || status_ != 0) co_return Result<>();
+  if (head.status == 100) continue_due_ = false;
+  ByteWriter interim(session_.loop_.buffers());
+  write_response_head(head, interim);
+  interim.append(kCrlf);
+  iovec pieces[] = {{interim.data(), interim.size()}};
+  co_return co_await send(pieces);
+}
+
+void Http1Session::H1Exchange::start(const ResponseHead& head) {
+  status_ = head.status;
+  const bool no_content = has_no_content(head.status, request.method);
+  write_response_head(head, out_);
+  if (!head.fields.has(FieldId::kDate)) out_.append(date_field());
+  if (head.content_length && head.status >= 200 && head.status != 204) {
+    out_.append("Content-Length: ");
+    out_.append_number(*head.content_length);
+    out_.append(kCrlf);
+  }
+  if (no_content) {
+    framing_ = Framing::kNone;
+  } else if (head.content_length) {
+    framing_ = Framing::kLength;
+    response_left_ = *head.content_length;
+  } else if (request.version == Version::kHttp11) {
+    framing_ = Framing::kChunked;
+    out_.append("Transfer-Encoding: chunked\r\n");
+  } else {
+    framing_ = Framing::kUntilClose;
+    close_ = true;
+  }
+  const auto& limits = session_.limits_;
+  const bool last = limits.keepalive_requests != 0 && session_.served_ + 1 >= limits.keepalive_requests;
+  // A client that waits for 100, or whose upload was refused, may or may not send its body now: nobody can tell.
+  const bool unread = !body_finished_ && (continue_due_ || head.status >= 400);
+  close_ = close_ || !parser_.keep_alive() || session_.draining_ || last || unread;
+  if (close_) {
+    out_.append("Connection: close\r\n");
+  } else if (request.version == Version::kHttp10) {
+    out_.append("Connection: keep-alive\r\n");
+  }
+  out_.append(kCrlf);
+}
+
+/// Books content against the declared length.
+Result<> Http1Session::H1Exchange::account(std::uint64_t size) {
+  if (framing_ == Framing::kLength) {
+    if (size > response_left_) {
+      abort();
+      return Error{Errc::kInternal, Side::kInternal, "response_longer_than_declared"};
+    }
+    response_left_ -= size;
+  }
+  bytes_out_ += size;
+  return {};
+}
+
+Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool last) {
+  if (framing_ == Framing::kNone) data = {};
+  if (const auto booked = account(data.size()); !booked) co_return booked;
+  const ChunkHead chunk(data.size());
+  std::array<iovec, 4> pieces;
+  std::size_t count = 0;
+  if (!out_.empty()) pieces[count++] = {out_.data(), out_.size()};
+  if (framing_ == Framing::kChunked && !data.empty()) pieces[count++] = piece(chunk.text());
+  if (!data.empty()) pieces[count++] = {const_cast<char*>(data.data()), data.size()};
+  if (framing_ == Framing::kChunked) {
+    if (last) {
+      pieces[count++] = piece(data.empty() ? kEnd : kEndAfterChunk);
+    } else if (!data.empty()) {
+      pieces[count++] = piece(kCrlf);
+    }
+  }
+  if (count > 0) {
+    const auto sent = co_await send({pieces.data(), count});
+    out_.clear();
+    if (!sent) co_return sent.error();
+  }
+  if (last) {
+    if (framing_ == Framing::kLength && response_left_ > 0) {
+      abort();
+    } else {
+      finished_ = true;
+    }
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Http1Session::H1Exchange::flush() { return write({}, false); }
+
+Task<Result<>> Http1Session::H1Exchange::finish(const Fields* trailers) {
+  if (trailers == nullptr || trailers->empty() || framing_ != Framing::kChunked) return write({}, true);
+  finished_ = true;
+  write_last_chunk(trailers, out_);
+  framing_ = Framing::kNone;
+  return write({}, true);
+}
+
+Task<Result<>> Http1Session::H1Exchange::respond(const ResponseHead& head, std::span<const char> body) {
+  start(head);
+  return write(body, true);
+}
+
+void Http1Session::H1Exchange::abort() {
+  aborted_ = true;
+  // A missing last chunk or byte tells the client by itself; without framing only a reset does.
+  if (framing_ == Framing::kUntilClose) session_.stream_.abort_on_close();
+}
+
+Task<Result<>> Http1Session::H1Exchange::write_file(int file, std::uint64_t offset, std::uint64_t count) {
+  if (framing_ == Framing::kNone) co_return co_await flush();
+  if (framing_ == Framing::kChunked || !session_.stream_.can_send_file()) {
+    co_return co_await copy_file(file, offset, count);
+  }
+  const auto head_sent = co_await flush();
+  if (!head_sent) co_return head_sent.error();
+  if (const auto booked = account(count); !booked) co_return booked;
+  co_return co_await send_file(file, offset, count);
+}
+
+Task<Result<>> Http1Session::H1Exchange::send_file(int file, std::uint64_t offset, std::uint64_t count) {
+  auto& stream = session_.stream_;
+  auto position = static_cast<off_t>(offset);
+  const auto end = static_cast<off_t>(offset + count);
+  while (position < end) {
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(static_cast<std::uint64_t>(end - position), kFilePiece));
+    const IoResult put = stream.try_send_file(file, position, want);
+    if (put.kind == IoResult::Kind::kError) {
+      if (put.error.side == Side::kInternal) abort();
+      co_return broken(put.error);
+    }
+    if (put.kind == IoResult::Kind::kOk) {
+      // The kernel may go on for ever with a fast reader: the others are let in between.
+      if (put.bytes == want && position < end) co_await session_.loop_.yield();
+      continue;
+    }
+    const Wake wake = co_await stream.wait_write(deadline_after(session_.loop_.now(), idle()));
+    if (wake != Wake::kReady) co_return broken(stream_error(wake, Side::kDownstream));
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Http1Session::H1Exchange::copy_file(int file, std::uint64_t offset, std::uint64_t count) {
+  Buffer buffer = session_.loop_.buffers().take(BufferPool::kLarge);
+  while (count > 0) {
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), count));
+    const ssize_t got = ::pread(file, buffer.data(), want, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      abort();
+      co_return Error{Errc::kInternal, Side::kInternal, "file_truncated", got < 0 ? errno : 0};
+    }
+    const std::span<const char> data(buffer.data(), static_cast<std::size_t>(got));
+    const auto sent = co_await write(data, false);
+    if (!sent) co_return sent.error();
+    offset += static_cast<std::uint64_t>(got);
+    count -= static_cast<std::uint64_t>(got);
+    co_await session_.loop_.yield();
+  }
+  co_return Result<>();
+}
+
+Task<Result<Exchange::Tunnel>> Http1Session::H1Exchange::upgrade(const ResponseHead& head) {
+  status_ = head.status;
+  tunnelled_ = true;
+  write_response_head(head, out_);
+  out_.append("Connection: upgrade\r\n\r\n");
+  const auto sent = co_await flush();
+  if (!sent) co_return sent.error();
+  const auto early = std::span<const char>(session_.in_.data() + session_.begin_, session_.end_ - session_.begin_);
+  session_.begin_ = session_.end_;
+  co_return Tunnel{&session_.stream_, early};
+}
+
+}  // namespace headgate::http

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/http1_session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "http/http1_exchange.h"
+
+namespace headgate::http {
+namespace {
+
+// How long, and for how much, a client that still sends is listened to after our last byte, so that it reads the
+// answer before the connection is reset under it.
+constexpr Duration kLingerIdle = std::chrono::seconds(2);
+constexpr Duration kLingerTotal = std::chrono::seconds(15);
+
+}  // namespace
+
+Http1Session::Http1Session(Loop& loop, ByteStream& stream, const ConnectionInfo& connection, Handler& handler)
+    : loop_(loop),
+      stream_(stream),
+      connection_(connection),
+      handler_(handler),
+      limits_(handler.session_limits()) {}
+
+Task<bool> Http1Session::run() {
+  for (;;) {
+    const bool arrived = co_await await_request();
+    if (!arrived) break;
+    const bool keep = co_await serve_one();
+    if (!keep) break;
+    ++served_;
+    limits_ = handler_.session_limits();
+  }
+  co_return !broken_off_;
+}
+
+void Http1Session::drain() {
+  draining_ = true;
+  if (idle_ && served_ > 0) stream_.cancel();
+}
+
+Task<bool> Http1Session::await_request() {
+  if (begin_ < end_) co_return true;
+  in_.release();
+  const Duration patience = served_ == 0 ? limits_.header_timeout : limits_.keepalive_timeout;
+  const TimePoint deadline = deadline_after(loop_.now(), patience);
+  for (;;) {
+    if (draining_ && served_ > 0) co_return false;
+    // The block is taken for the attempt and given back before the wait: an idle connection holds no buffer.
+    Buffer buffer = loop_.buffers().take(BufferPool::kSmall);
+    const IoResult got = stream_.try_read({buffer.data(), buffer.size()});
+    if (got.kind == IoResult::Kind::kOk) {
+      adopt(std::move(buffer), 0, got.bytes);
+      co_return true;
+    }
+    if (got.kind != IoResult::Kind::kWouldBlock) co_return false;
+    buffer.release();
+    idle_ = true;
+    const Wake wake = co_await stream_.wait_read(deadline);
+    idle_ = false;
+    if (wake != Wake::kReady) co_return false;
+  }
+}
+
+void Http1Session::adopt(Buffer buffer, std::size_t begin, std::size_t end) {
+  in_ = std::move(buffer);
+  begin_ = begin;
+  end_ = end;
+}
+
+/// Makes room behind end_; the bytes move to the beginning of the block. False at the limit.
+bool Http1Session::make_room() {
+  if (end_ < in_.size()) return true;
+  const std::size_t size = end_ - begin_;
+  if (begin_ > 0) {
+    std::memmove(in_.data(), in_.data() + begin_, size);
+  } else {
+    if (size >= limits_.max_header_bytes) return false;
+    Buffer larger = loop_.buffers().take(std::min(in_.size() * 4, std::max(limits_.max_header_bytes, in_.size() + 1)));
+    std::memcpy(larger.data(), in_.data(), size);
+    in_ = std::move(larger);
+  }
+  begin_ = 0;
+  end_ = size;
+  return true;
+}
+
+Task<Http1Parser::Outcome> Http1Session::read_head(Http1Parser& parser) {
+  const TimePoint deadline = deadline_after(loop_.now(), limits_.header_timeout);
+  for (;;) {
+    const auto outcome = parser.parse_head(in_.data() + begin_, end_ - begin_);
+    if (outcome != Http1Parser::Outcome::kNeedMore) co_return outcome;
+    make_room();
+    const auto got =
+        co_await read_some(stream_, {in_.data() + end_, in_.size() - end_}, deadline, Side::kDownstream);
+    if (!got || *got == 0) {
+      // Only a client that is still there and too slow gets an answer.
+      if (!got && got.error().code == Errc::kTimeout) {
+        co_return parser.reject(408, "header_timeout", "the request head did not arrive in time");
+      }
+      co_return Http1Parser::Outcome::kNeedMore;
+    }
+    end_ += *got;
+  }
+}
+
+Task<bool> Http1Session::serve_one() {
+  Http1Parser parser(Http1Parser::Kind::kRequest, {limits_.max_header_bytes, limits_.max_headers});
+  auto outcome = co_await read_head(parser);
+  if (outcome == Http1Parser::Outcome::kNeedMore) co_return false;
+  H1Exchange exchange(*this, parser);
+  if (outcome == Http1Parser::Outcome::kComplete) outcome = parser.take_request(in_.data() + begin_, exchange.request);
+  if (outcome == Http1Parser::Outcome::kRejected) {
+    exchange.describe_rejected({in_.data() + begin_, end_ - begin_});
+    co_await handler_.refuse(exchange, parser.rejection());
+    co_await linger();
+    co_return false;
+  }
+  begin_ += parser.head_size();
+  exchange.begin_body();
+  co_await handler_.handle(exchange);
+  const auto end = co_await exchange.conclude();
+  if (end == H1Exchange::End::kLinger) co_await linger();
+  broken_off_ = end == H1Exchange::End::kBrokenOff;
+  co_return end == H1Exchange::End::kKeepAlive;
+}
+
+Task<> Http1Session::linger() {
+  stream_.shutdown_write();
+  const TimePoint latest = loop_.now() + kLingerTotal;
+  Buffer sink = loop_.buffers().take(BufferPool::kMedium);
+  while (loop_.now() < latest) {
+    const TimePoint deadline = std::min(latest, loop_.now() + kLingerIdle);
+    const auto got = co_await read_some(stream_, {sink.data(), sink.size()}, deadline, Side::kDownstream);
+    if (!got || *got == 0) co_return;
+    co_await loop_.yield();
+  }
+}
+
+}  // namespace headgate::http

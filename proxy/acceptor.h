@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes new connections from one listener's socket on one loop.
+#pragma once
+
+#include <memory>
+
+#include "base/loop.h"
+#include "base/task.h"
+#include "proxy/listener_sockets.h"
+
+namespace headgate::proxy {
+
+/// Loop thread only. Shares the socket with the listener until the listener lets go, and closes it at its end.
+class Acceptor final : private Readiness {
+ public:
+  class Sink {
+   public:
+    /// A new, non-blocking connection. Must not wait.
+    virtual void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) = 0;
+
+   protected:
+    ~Sink() = default;
+  };
+
+  /// `worker`: whose socket of the listener's it is.
+  Acceptor(Loop& loop, std::shared_ptr<const BoundListener> listener, std::size_t worker);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  /// Accepts until cancel(), and then once more what the kernel has already taken for us: nobody is turned away. When
+  /// descriptors run out it pauses, with a line in the log.
+  Task<> run(Sink& sink);
+  void cancel();
+  bool cancelled() const { return ready_.cancelled(); }
+
+  const std::shared_ptr<const BoundListener>& listener() const { return listener_; }
+
+ private:
+  void on_events(std::uint32_t events) override;
+  UniqueFd accept(SocketAddress& peer);
+
+  Loop& loop_;
+  const std::shared_ptr<const BoundListener> listener_;
+  const std::shared_ptr<UniqueFd> fd_;
+  Event ready_;
+  Event pause_;
+};
+
+}  // namespace headgate::proxy

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/admin/admin_server.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "base/log.h"
+#include "proxy/instance.h"
+#include "proxy/state_file.h"
+#include "proxy/version.h"
+
+namespace headgate::proxy {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMostConnections = 64;
+
+std::shared_ptr<const BoundListener> bind(const config::Admin& settings) {
+  config::Listener listener;
+  listener.address = settings.listen;
+  if (settings.listen.kind == config::Address::Kind::kUnix) {
+    std::error_code ignored;  // binding says what is wrong
+    std::filesystem::create_directories(std::filesystem::path(settings.listen.path).parent_path(), ignored);
+  }
+  return bind_listener(listener, 1);
+}
+
+std::string read_token(const std::string& file) {
+  if (file.empty()) return {};
+  const auto text = load_file(file);
+  if (!text) throw std::runtime_error("admin.token_file: cannot read " + file);
+  const auto token = http::trim(text->substr(0, text->find_first_of("\r\n")));
+  if (token.empty()) throw std::runtime_error("admin.token_file: " + file + " is empty");
+  return std::string(token);
+}
+
+/// In a time that does not tell how much of it was right.
+bool equal_secrets(std::string_view a, std::string_view b) {
+  unsigned difference = a.size() == b.size() ? 0 : 1;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b.empty() ? 0 : b[i % b.size()]);
+  }
+  return difference == 0;
+}
+
+std::string error_json(std::string_view code, std::string_view message) {
+  return json{{"error", {{"code", code}, {"message", message}}}}.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Task<> respond(http::Exchange& exchange, int status, std::string body) {
+  http::ResponseHead head;
+  head.status = status;
+  const bool is_json = body.starts_with('{');
+  head.fields.add(http::FieldId::kContentType, "Content-Type",
+                  is_json ? "application/json" : "text/plain; charset=utf-8");
+  head.fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
+  body += '\n';
+  head.content_length = body.size();
+  co_await exchange.respond(head, body);
+}
+
+}  // namespace
+
+AdminServer::AdminServer(Loop& loop, Instance& instance, const config::Admin& settings)
+    : loop_(loop),
+      instance_(instance),
+      listener_(bind(settings)),
+      token_(read_token(settings.token_file)),
+      limits_{.header_timeout = std::chrono::seconds(10),
+              .body_idle_timeout = std::chrono::seconds(10),
+              .keepalive_timeout = std::chrono::seconds(30)},
+      acceptor_(loop, listener_, 0),
+      tasks_(loop) {
+  listener_->fds.clear();
+  tasks_.spawn(acceptor_.run(*this));
+  log::info("listening on {} (admin)", listener_->local.to_string());
+}
+
+AdminServer::~AdminServer() = default;
+
+Task<> AdminServer::stop() {
+  acceptor_.cancel();
+  for (auto& connection : connections_) connection.cancel();
+  co_await tasks_.join(kNoDeadline);
+}
+
+void AdminServer::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor&) {
+  if (tasks_.size() > kMostConnections) return;
+  tasks_.spawn(serve_connection(std::move(fd), peer));
+}
+
+Task<> AdminServer::serve_connection(UniqueFd fd, SocketAddress peer) {
+  Connection connection(loop_, std::move(fd), peer, listener_, *this);
+  connections_.push_back(connection);
+  co_await connection.run(nullptr, limits_.header_timeout);
+}
+
+bool AdminServer::authorised(const http::Exchange& exchange) const {
+  if (token_.empty()) return true;
+  const auto given = exchange.request.fields.get(http::FieldId::kAuthorization).value_or(std::string_view());
+  constexpr std::string_view kScheme = "Bearer ";
+  return given.size() > kScheme.size() && http::iequals(given.substr(0, kScheme.size()), kScheme) &&
+         equal_secrets(given.substr(kScheme.size()), token_);
+}
+
+Task<> AdminServer::refuse(http::Exchange& exchange, const http::Rejection& rejection) {
+  exchange.close_after();
+  co_await respond(exchange, rejection.status, error_json(rejection.reason, rejection.detail));
+}
+
+Task<> AdminServer::handle(http::Exchange& exchange) {
+  const auto& request = exchange.request;
+  const auto path = request.path;
+  const bool reads = request.method == http::Method::kGet || request.method == http::Method::kHead;
+  if (path == "/healthz" && reads) {
+    co_await respond(exchange, 200, "ok");
+  } else if (path == "/readyz" && reads) {
+    const bool ready = !instance_.draining();
+    co_await respond(exchange, ready ? 200 : 503, ready ? "ready" : "draining");
+  } else if (!authorised(exchange)) {
+    co_await respond(exchange, 401, error_json("unauthorised", "send Authorization: Bearer with the token of admin.token_file"));
+  } else if (path == "/v1/status" && reads) {
+    co_await respond(exchange, 200, status_json());
+  } else if (path == "/v1/config" && reads) {
+    const auto& generation = instance_.generation();
+    const json answer = {{"generation", generation.number}, {"yaml", config::dump(generation.config)}};
+    co_await respond(exchange, 200, answer.dump(-1, ' ', false, json::error_handler_t::replace));
+  } else if (path == "/v1/reload" && request.method == http::Method::kPost) {
+    const auto outcome = instance_.reload();
+    std::string lines;
+    for (const auto& line : outcome.messages) (lines += lines.empty() ? "" : "\n") += line;
+    if (outcome.applied) {
+      const json answer = {
+          {"applied", true}, {"generation", instance_.generation().number}, {"warnings", outcome.messages}};
+      co_await respond(exchange, 200, answer.dump(-1, ' ', false, json::error_handler_t::replace));
+    } else {
+      co_await respond(exchange, 400, error_json("reload_refused", lines));
+    }
+  } else {
+    co_await respond(exchange, 404, error_json("not_found", "no such resource: see docs/operations.md"));
+  }
+}
+
+std::string AdminServer::status_json() const {
+  const auto& generation = instance_.generation();
+  const auto figures = instance_.figures();
+  json status = {
+      {"version", kVersion},
+      {"generation", generation.number},
+      {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - instance_.started_at()).count()},
+      {"draining", instance_.draining()},
+      {"requests", figures.requests},
+      {"in_flight", figures.in_flight},
+      {"connections", figures.connections},
+      {"listeners", json::array()},
+      {"upstreams", json::array()},
+  };
+  for (const auto& listener : instance_.listeners()) {
+    status["listeners"].push_back({{"address", listener->local.to_string()}, {"tls", listener->config.tls}});
+  }
+  for (const auto& upstream : generation.config.upstreams) {
+    json pools = json::array();
+    for (const auto& pool : upstream.pools) {
+      json servers = json::array();
+      for (const auto& server : pool.servers) {
+        servers.push_back({{"address", server.address.text}, {"weight", server.weight}});
+      }
+      pools.push_back({{"name", pool.name}, {"servers", std::move(servers)}});
+    }
+    status["upstreams"].push_back({{"name", upstream.name}, {"pools", std::move(pools)}});
+  }
+  return status.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control API on its own listener (docs/operations.md): what the commands `reload` and `status` talk to. It runs on
+// the main thread, away from traffic; a slow or broken caller costs no request anything.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/task_group.h"
+#include "proxy/acceptor.h"
+#include "proxy/connection.h"
+
+namespace headgate::proxy {
+
+class Instance;
+
+/// Main thread only; outlived by the instance.
+class AdminServer final : private http::Handler, private Acceptor::Sink {
+ public:
+  /// Binds and begins to serve. Throws what binding throws, and std::runtime_error for a token file that cannot be read.
+  AdminServer(Loop& loop, Instance& instance, const config::Admin& settings);
+  ~AdminServer();
+
+  /// Takes no more connections and ends those there are. Awaited before the loop ends.
+  Task<> stop();
+
+ private:
+  Task<> handle(http::Exchange& exchange) override;
+  Task<> refuse(http::Exchange& exchange, const http::Rejection& rejection) override;
+  const http::SessionLimits& session_limits() const override { return limits_; }
+  void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) override;
+
+  Task<> serve_connection(UniqueFd fd, SocketAddress peer);
+  bool authorised(const http::Exchange& exchange) const;
+  std::string status_json() const;
+
+  Loop& loop_;
+  Instance& instance_;
+  std::shared_ptr<const BoundListener> listener_;
+  std::string token_;
+  http::SessionLimits limits_;
+  Acceptor acceptor_;
+  TaskGroup tasks_;
+  ConnectionList connections_;
+};
+
+}  // namespace headgate::proxy

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// check, dump, version.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <system_error>
+
+#include <boost/version.hpp>
+
+#include "config/load.h"
+#include "http/library_version.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/config_file.h"
+#include "proxy/cli/options.h"
+#include "tls/certificates.h"
+#include "tls/library_version.h"
+
+namespace headgate::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check_folder(const std::string& path, const char* what, const config::Position& where, config::Loaded& out) {
+  std::error_code error;
+  const auto state = fs::status(path, error);
+  if (fs::is_directory(state)) return;
+  const char* why = fs::exists(state) ? " is not a directory" : " does not exist";
+  out.errors.push_back({where, std::string(what) + ": " + path + why});
+}
+
+void check_roots(config::Loaded& out) {
+  for (const config::Site& site : out.config.sites) {
+    for (const config::Route& route : site.routes) {
+      const auto* files = std::get_if<config::Static>(&route.action);
+      if (files == nullptr) continue;
+      if (!files->root.empty()) check_folder(files->root, "static.root", files->position, out);
+      for (const auto& [name, root] : files->pools) check_folder(root, "static.pools", files->position, out);
+    }
+  }
+}
+
+void check_readable(const std::string& path, const std::string& what, const config::Position& where,
+                    config::Loaded& out) {
+  if (path.empty()) return;
+  if (!std::ifstream(path)) out.errors.push_back({where, what + ": " + path + " cannot be read"});
+}
+
+void check_files(config::Loaded& out) {
+  check_roots(out);
+  check_readable(out.config.admin.token_file, "admin.token_file", out.config.admin.position, out);
+  for (const config::Upstream& upstream : out.config.upstreams) {
+    const std::string at = "upstreams." + upstream.name + ".tls.";
+    check_readable(upstream.tls.ca, at + "ca", upstream.position, out);
+    check_readable(upstream.tls.cert, at + "cert", upstream.position, out);
+    check_readable(upstream.tls.key, at + "key", upstream.position, out);
+  }
+  auto findings = tls::check_certificates(out.config.tls);
+  std::move(findings.errors.begin(), findings.errors.end(), std::back_inserter(out.errors));
+  std::move(findings.warnings.begin(), findings.warnings.end(), std::back_inserter(out.warnings));
+}
+
+std::string counted(std::size_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+int check(const Options& options) {
+  const auto file = find_config_file(options.file);
+  if (!file) {
+    std::cerr << no_config_file() << '\n';
+    return kFailed;
+  }
+  auto loaded = load(*file);
+  // With mistakes in it the file does not say reliably which other files it means.
+  if (loaded.errors.empty()) check_files(loaded);
+  print_problems(loaded);
+  print_warnings(loaded);
+  if (!loaded.usable()) return kFailed;
+  std::size_t routes = 0;
+  for (const config::Site& site : loaded.config.sites) routes += site.routes.size();
+  std::cout << "OK: " << *file << ": " << counted(loaded.config.sites.size(), "site") << ", "
+            << counted(routes, "route") << ", " << counted(loaded.config.upstreams.size(), "upstream") << '\n';
+  return kDone;
+}
+
+int dump(const Options& options) {
+  const auto loaded = load_or_complain(options.file);
+  if (!loaded) return kFailed;
+  std::cout << config::dump(loaded->config);
+  return kDone;
+}
+
+int version() {
+  std::cout << "headgate " << program_version() << '\n'
+            << tls::library_version() << '\n'
+            << "llhttp " << http::parser_version() << '\n'
+            << "Boost " << BOOST_VERSION / 100'000 << '.' << BOOST_VERSION / 100 % 1000 << '.' << BOOST_VERSION % 100
+            << '\n';
+  return kDone;
+}
+
+}  // namespace headgate::cli

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/cli/commands.h"
+
+#include <exception>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "proxy/cli/config_file.h"
+#include "proxy/cli/options.h"
+
+namespace headgate::cli {
+namespace {
+
+constexpr const char* kAbout =
+    "headgate: the edge of a web system in one program.\n"
+    "FILE is ./headgate.yaml, else /etc/headgate/headgate.yaml, unless -c names another.\n"
+    "ADDRESS is unix:/path or HOST:PORT; without --admin it is the one that FILE says.";
+
+void add_file(CLI::App& command, Options& options) {
+  command.add_option("-c,--config", options.file, "the configuration file")->type_name("FILE");
+}
+
+void add_explain(CLI::App& app, Options& options) {
+  auto& command = *app.add_subcommand("explain", "say which site, route and server would get a request, and why");
+  add_file(command, options);
+  command.add_option("-X,--method", options.method, "the request's method")->type_name("METHOD")->capture_default_str();
+  // One value for each -H, or the URL behind the last one would be taken for a header.
+  command.add_option("-H,--header", options.headers, "a header field, as in curl; may be repeated")
+      ->type_name("'K: V'")
+      ->allow_extra_args(false);
+  command.add_option("--client", options.client, "the client's address")->type_name("IP")->capture_default_str();
+  command.add_option("--listener", options.listener, "the listener's address, as the file writes it")
+      ->type_name("ADDRESS");
+  command.add_option("url", options.url, "http://host/path, https://host/path, or /path")->required()->type_name("URL");
+}
+
+int run_command(const CLI::App& app, const Options& options, const Programs& programs) {
+  const std::string name = app.get_subcommands().front()->get_name();
+  if (name == "check") return check(options);
+  if (name == "dump") return dump(options);
+  if (name == "explain") return explain(options);
+  if (name == "reload") return reload(options);
+  if (name == "status") return status(options);
+  if (name == "version") return version();
+  if (name == "demo") return programs.demo();
+  const auto file = find_config_file(options.file);
+  if (file) return programs.serve(*file);
+  std::cerr << no_config_file() << '\n';
+  return kFailed;
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv, const Programs& programs) {
+  Options options;
+  CLI::App app(kAbout, "headgate");
+  app.require_subcommand(1);
+  app.fallthrough();  // --admin before or after the command
+  app.add_option("--admin", options.admin, "the instance to talk to")->type_name("ADDRESS");
+  app.set_version_flag("--version", [] { return std::string(program_version()); });
+
+  add_file(*app.add_subcommand("serve", "run in the foreground"), options);
+  add_file(*app.add_subcommand("check", "read and check FILE, certificates and folders included"), options);
+  add_explain(app, options);
+  add_file(*app.add_subcommand("dump", "print the effective configuration"), options);
+  app.add_subcommand("demo", "everything in one process on loopback, to look at");
+  auto& status_command = *app.add_subcommand("status", "what the running instance does");
+  add_file(status_command, options);
+  status_command.add_flag("--json", options.json, "as the admin API gives it");
+  add_file(*app.add_subcommand("reload", "make the running instance read its configuration again"), options);
+  app.add_subcommand("version", "print the versions of this program and its libraries");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& stop) {
+    // --help and --version come here too, with 0.
+    return app.exit(stop, std::cout, std::cerr) == 0 ? kDone : kWrongUsage;
+  }
+  try {
+    return run_command(app, options, programs);
+  } catch (const std::exception& error) {
+    std::cerr << "headgate: " << error.what() << '\n';
+    return kFailed;
+  }
+}
+
+}  // namespace headgate::cli

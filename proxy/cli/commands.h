@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: `headgate check`, `dump`, `explain`, `reload`, `status`, `version`, and the way to `serve` and
+// `demo`. The contract of all of them is docs/cli.md. Main thread only; whatever they print goes to stdout, complaints
+// go to stderr.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace headgate::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kWrongUsage = 64;
+
+/// The commands that are the program itself. Each gives the exit code.
+struct Programs {
+  std::function<int(const std::string& config_file)> serve;
+  std::function<int()> demo;
+};
+
+/// The whole program: reads the arguments, runs one command, gives the exit code. Never throws.
+int run(int argc, const char* const* argv, const Programs& programs);
+
+}  // namespace headgate::cli

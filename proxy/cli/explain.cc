@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// `headgate explain`: the steps of the path of a request, taken without a server and told one by one.
+#include <algorithm>
+#include <iostream>
+
+#include "http/path.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/config_file.h"
+#include "proxy/cli/explain_action.h"
+#include "proxy/cli/options.h"
+#include "proxy/cli/question.h"
+#include "routing/route_table.h"
+
+namespace headgate::cli {
+namespace {
+
+constexpr unsigned kMaxRewrites = 10;
+constexpr std::size_t kMostLines = 200;  // of sites, or of routes: a file may have a hundred thousand
+
+std::string place(const config::Position& position) {
+  return " (" + position.file + ":" + std::to_string(position.line) + ")";
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
+  return out;
+}
+
+void print_more(std::size_t count) {
+  if (count > kMostLines) print_line("", "... and " + std::to_string(count - kMostLines) + " more");
+}
+
+/// Why the sites that the lookup did not even consider are no candidates.
+void print_other_sites(const config::Config& config, std::size_t found, const routing::Trace& trace,
+                       const Question& question) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < config.sites.size(); ++i) {
+    const config::Site& site = config.sites[i];
+    const bool told = std::any_of(trace.steps.begin(), trace.steps.end(), [&](const routing::Trace::Step& step) {
+      return step.why.starts_with("site " + site.name() + ":");
+    });
+    if (i == found || told || ++count > kMostLines) continue;
+    const std::string why =
+        site.hosts.empty() ? "the default site is asked last" : "'" + question.host + "' is not " + joined(site.hosts);
+    print_line("", "not " + site.name() + place(site.position) + ": " + why);
+  }
+  print_more(count);
+}
+
+std::size_t explain_site(const config::Config& config, const routing::RouteTable& table, const Question& question) {
+  routing::Trace trace;
+  const std::size_t found = table.find_site(question.listener->address.text, question.host, &trace);
+  const bool none = found == routing::RouteTable::kNone;
+  print_line("site", none ? "none" : config.sites[found].name() + place(config.sites[found].position));
+  for (const auto& step : trace.steps) print_line("", (step.taken ? "taken: " : "not: ") + step.why);
+  print_other_sites(config, found, trace, question);
+  if (none) {
+    print_line("answer", "404, no site answers to '" + question.host + "'");
+    if (question.secure) {
+      print_line("", "421 when the handshake was for another name, so that the client opens a new connection");
+    }
+  }
+  return found;
+}
+
+bool explain_path(Question& question) {
+  std::string normalised;
+  const auto notes = http::normalise_path(question.sent_path, normalised);
+  if (!notes) {
+    print_line("path", std::string(question.sent_path));
+    print_line("answer", "400, " + std::string(http::to_string(notes.error())));
+    return false;
+  }
+  question.path = question.keep(std::move(normalised));
+  question.path_as_sent = !notes->dot_segments;
+  const bool same = question.path == question.sent_path;
+  print_line("path",
+             std::string(question.path) + (same ? "" : " (normalised from " + std::string(question.sent_path) + ")"));
+  return true;
+}
+
+bool explain_redirect_to_https(const config::Config& config, const config::Site& site, const Question& question) {
+  if (!site.https_redirect || question.secure) return false;
+  const auto secure = std::find_if(config.listeners.begin(), config.listeners.end(),
+                                   [](const config::Listener& each) { return each.tls; });
+  if (secure == config.listeners.end()) return false;
+  const auto port = secure->address.port;
+  print_line("action", "https: redirect");
+  print_line("answer",
+             "308 to https://" + question.host + (port == 443 ? "" : ":" + std::to_string(port)) + question.target);
+  return true;
+}
+
+void print_routes(const routing::Trace& trace) {
+  std::size_t count = 0;
+  for (const auto& step : trace.steps) {
+    if (step.route == nullptr || (!step.taken && ++count > kMostLines)) continue;
+    print_line("", (step.taken ? "taken: " : "not ") + (step.taken ? "" : step.route->name() + ": ") + step.why);
+  }
+  print_more(count);
+}
+
+/// The route with an action, through all rewrites; null after the answer has been printed.
+const config::Route* explain_route(const config::Config& config, const routing::RouteTable& table, std::size_t site,
+                                   Question& question) {
+  for (unsigned rewrites = 0;; ++rewrites) {
+    routing::Trace trace;
+    bool gave_up = false;
+    const std::size_t found = table.find_route(site, question.view(), question.captures, &trace, &gave_up);
+    const config::Route* route = found == routing::RouteTable::kNone ? nullptr : &config.sites[site].routes[found];
+    print_line("route", route == nullptr ? "none" : route->name() + place(route->position));
+    print_routes(trace);
+    if (route == nullptr) {
+      print_line("answer", gave_up ? "500, a path_regex gave up" : "404, no route takes this path");
+      return nullptr;
+    }
+    if (!route->rewrite) return route;
+    const bool has_action = !std::holds_alternative<std::monostate>(route->action);
+    std::string rewritten;
+    routing::RewriteNotes notes;
+    if (!table.rewrite(site, found, question.path, question, question.captures, rewritten, &notes)) {
+      print_line("rewrite", std::string(question.path) + " does not match " + route->rewrite->regex);
+      if (has_action && !notes.gave_up) return route;
+      print_line("answer", notes.gave_up ? "500, the rewrite gave up" : "404, the route has no action");
+      return nullptr;
+    }
+    print_line("rewrite", std::string(question.path) + " -> " + rewritten + " (by " + route->rewrite->regex + ")");
+    if (!question.adopt(rewritten, notes)) {
+      print_line("answer", "500, the rewrite gave no path");
+      return nullptr;
+    }
+    if (has_action) return route;
+    if (rewrites + 1 == kMaxRewrites) {
+      print_line("answer", "500, more than " + std::to_string(kMaxRewrites) + " rewrites");
+      return nullptr;
+    }
+  }
+}
+
+}  // namespace
+
+int explain(const Options& options) {
+  const auto loaded = load_or_complain(options.file);
+  if (!loaded) return kFailed;
+  for (const auto& each : loaded->not_available) std::cerr << config::to_string(each) << '\n';
+  const config::Config& config = loaded->config;
+  std::string problem;
+  Question question(config, options, problem);
+  if (!problem.empty()) {
+    std::cerr << "headgate: " << problem << '\n';
+    return kFailed;
+  }
+  const routing::RouteTable table(config);
+  print_line("request",
+             question.method + " " + question.target + (question.host.empty() ? "" : " for " + question.authority));
+  print_line("client", question.client_text + (question.client == question.peer
+                                                   ? ""
+                                                   : " (from X-Forwarded-For of " + question.peer.to_string() + ")"));
+  print_line("listener", question.listener->address.text + (question.secure ? " (tls)" : " (plain)"));
+  const std::size_t site = explain_site(config, table, question);
+  if (site == routing::RouteTable::kNone || !explain_path(question)) return kDone;
+  if (explain_redirect_to_https(config, config.sites[site], question)) return kDone;
+  if (const config::Route* route = explain_route(config, table, site, question)) {
+    explain_action(config, config.sites[site], *route, question);
+  }
+  return kDone;
+}
+
+}  // namespace headgate::cli

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/cli/explain_action.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "base/time.h"
+#include "config/units.h"
+#include "http/message.h"
+#include "http/path.h"
+#include "proxy/handlers/answers.h"
+#include "proxy/handlers/file_cache.h"
+#include "proxy/handlers/static_files.h"
+
+namespace headgate::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string_view scheme_name(config::Scheme scheme) {
+  switch (scheme) {
+    case config::Scheme::kHttp:
+      return "http";
+    case config::Scheme::kHttps:
+      return "https";
+    case config::Scheme::kH2c:
+      return "h2c";
+    case config::Scheme::kH2:
+      return "h2";
+  }
+  return "";
+}
+
+/// What the upstream is asked for: as the client spelled it where that still says the same.
+std::string upstream_target(const config::Route& route, const Question& question) {
+  std::string out;
+  if (question.path_as_sent) {
+    out = proxy::strip_prefix(question.sent_path, route.strip_prefix);
+    const bool stripped = out.size() != question.sent_path.size();
+    const bool should = proxy::strip_prefix(question.path, route.strip_prefix).size() != question.path.size();
+    if (stripped != should) out.clear();
+  }
+  if (out.empty()) http::append_encoded_path(proxy::strip_prefix(question.path, route.strip_prefix), out);
+  if (!question.query.empty()) out += "?" + std::string(question.query);
+  return out;
+}
+
+void print_servers(const config::Upstream& upstream) {
+  double sum = 0;
+  for (const auto& [pool, weight] : upstream.split) sum += weight;
+  for (const config::Pool& pool : upstream.pools) {
+    std::string text = "pool " + pool.name;
+    for (const auto& [name, weight] : upstream.split) {
+      if (name == pool.name) text += ", " + config::percent_text(weight / sum) + " of new requests";
+    }
+    print_line("", text);
+    for (const config::Server& server : pool.servers) {
+      std::string line = "  server " + server.address.text;
+      if (server.weight != 1) line += ", weight " + std::to_string(server.weight);
+      print_line("", line);
+    }
+  }
+}
+
+void print_changes(std::string_view name, const char* whose, const config::HeaderChanges& changes,
+                   const Question& question) {
+  const auto from_template = [&](const std::string& text) {
+    const std::string filled = question.expand(text);
+    return filled == text ? text : text + " -> " + filled;
+  };
+  const std::string from = std::string(" (of the ") + whose + ")";
+  for (const std::string& field : changes.remove) print_line(name, "remove " + field + from);
+  for (const auto& [field, value] : changes.set) print_line(name, "set " + field + ": " + from_template(value) + from);
+  for (const auto& [field, value] : changes.add) print_line(name, "add " + field + ": " + from_template(value) + from);
+}
+
+void explain_proxy(const config::Config& config, const config::Route& route, const config::Proxy& proxy,
+                   Question& question) {
+  const auto found = std::find_if(config.upstreams.begin(), config.upstreams.end(),
+                                  [&](const config::Upstream& each) { return each.name == proxy.upstream; });
+  if (found == config.upstreams.end()) return;  // the reader has checked the name
+  const config::Upstream& upstream = *found;
+  print_line("action", "proxy to upstream " + upstream.name + " by " + std::string(scheme_name(upstream.scheme)));
+  print_servers(upstream);
+  if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
+  print_line("sends", question.method + " " + upstream_target(route, question));
+  const auto& own = route.timeouts;
+  print_line("timeouts", "connect " + config::to_text(own.connect.value_or(upstream.timeouts.connect)) +
+                             ", first byte " + config::to_text(own.first_byte.value_or(upstream.timeouts.first_byte)) +
+                             ", idle " + config::to_text(own.idle.value_or(upstream.timeouts.idle)));
+  const auto& changes = route.request_headers;
+  const bool own_host = std::any_of(changes.set.begin(), changes.set.end(),
+                                    [](const auto& each) { return http::iequals(each.first, "host"); });
+  if (!own_host) print_line("request", "Host: " + (question.authority.empty() ? "(none)" : question.authority));
+  print_line("request", "X-Forwarded-For ends with " + question.peer.to_string() +
+                            ", X-Forwarded-Proto: " + question.scheme() + ", X-Forwarded-Host, X-Request-Id");
+  print_changes("request", "route", changes, question);
+}
+
+std::string state_of(const fs::path& path) {
+  std::error_code ignored;
+  const auto state = fs::status(path, ignored);
+  if (fs::is_regular_file(state)) return "a file";
+  if (fs::is_directory(state)) return "a directory";
+  return fs::exists(state) ? "neither file nor directory" : "does not exist";
+}
+
+/// What is looked for below the root, one after another.
+std::vector<std::string> candidates(const config::Static& files, const std::string& path, const Question& question) {
+  std::vector<std::string> out;
+  std::vector<std::string> wanted = files.try_files;
+  if (files.spa) wanted = {"$uri", "/index.html"};
+  for (const std::string& each : wanted) out.push_back(question.expand(each.substr(0, each.find('?'))));
+  if (!wanted.empty()) return out;
+  out.push_back(path);
+  for (const std::string& index : files.index) out.push_back(path + (path.ends_with('/') ? "" : "/") + index);
+  return out;
+}
+
+void print_outcome(const config::Static& files, const Question& question) {
+  const proxy::StaticFiles handler(files);
+  proxy::FileCache cache;
+  const auto plan = handler.plan({http::method_of(question.method), question.path, question.sent_path, question.query,
+                                  question.fields, question, Clock::now()},
+                                 cache);
+  using Kind = proxy::StaticPlan::Kind;
+  switch (plan.kind) {
+    case Kind::kFile:
+      print_line("answer", std::to_string(plan.status) + ", the file " + plan.file->path + ", " +
+                               std::string(plan.file->content_type));
+      if (!plan.cache_control.empty()) print_line("", "Cache-Control: " + std::string(plan.cache_control));
+      break;
+    case Kind::kPage:
+      print_line("answer", "200, a listing of the directory");
+      break;
+    case Kind::kRedirect:
+      print_line("answer", std::to_string(plan.status) + " to " + plan.text);
+      break;
+    case Kind::kOptions:
+      print_line("answer", "204 with Allow");
+      break;
+    case Kind::kRefusal:
+      print_line("answer",
+                 std::to_string(plan.status) + (plan.reason == nullptr ? "" : std::string(", ") + plan.reason));
+      break;
+  }
+}
+
+void explain_static(const config::Route& route, const config::Static& files, Question& question) {
+  print_line("action", "static files below " + files.root + " (" + state_of(files.root) + ")");
+  if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
+  question.path = question.keep(std::string(proxy::strip_prefix(question.path, route.strip_prefix)));
+  for (const std::string& candidate : candidates(files, std::string(question.path), question)) {
+    if (candidate.starts_with('=')) {
+      print_line("tries", "status " + candidate.substr(1));
+    } else {
+      print_line("tries", candidate + ": " + state_of(fs::path(files.root + "/" + candidate)));
+    }
+  }
+  for (const std::string& root : files.also) print_line("also", root + " (" + state_of(root) + ")");
+  try {
+    print_outcome(files, question);
+  } catch (const std::exception& error) {
+    print_line("answer", std::string("none: ") + error.what());
+  }
+}
+
+}  // namespace
+
+void print_line(std::string_view name, const std::string& text) {
+  constexpr std::size_t kColumn = 11;
+  std::cout << name << std::string(kColumn - std::min(kColumn, name.size()), ' ') << text << '\n';
+}
+
+void explain_action(const config::Config& config, const config::Site& site, const config::Route& route,
+                    Question& question) {
+  print_line("limits", "body " +
+                           (route.max_body.value_or(config.limits.max_body) == 0
+                                ? std::string("of any size")
+                                : config::size_text(route.max_body.value_or(config.limits.max_body)) + " (413)") +
+                           ", head " + config::size_text(config.limits.max_header_bytes) + " (431) within " +
+                           config::to_text(config.limits.header_timeout) + " (408), body idle " +
+                           config::to_text(config.limits.body_idle_timeout));
+  if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
+    explain_proxy(config, route, *proxy, question);
+  } else if (const auto* files = std::get_if<config::Static>(&route.action)) {
+    explain_static(route, *files, question);
+  } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
+    print_line("action", "redirect");
+    print_line("answer", std::to_string(redirect->status) + " to " + question.expand(redirect->to));
+  } else if (const auto* respond = std::get_if<config::Respond>(&route.action)) {
+    print_line("action", "respond");
+    const std::string body = question.expand(respond->body);
+    print_line("answer", std::to_string(respond->status) + ", a body of " + std::to_string(body.size()) + " bytes");
+    for (const auto& [name, value] : respond->headers) print_line("", name + ": " + question.expand(value));
+  }
+  print_changes("response", "site", site.response_headers, question);
+  print_changes("response", "route", route.response_headers, question);
+}
+
+}  // namespace headgate::cli

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the arguments said, and the commands that this folder has. Internal to it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace headgate::cli {
+
+struct Options {
+  std::string file;   ///< of -c; empty: the first of the default places that exists
+  std::string admin;  ///< of --admin; empty: what the configuration says
+  bool json = false;  ///< status
+  // explain
+  std::string method = "GET";
+  std::vector<std::string> headers;  ///< "K: V"
+  std::string client = "127.0.0.1";
+  std::string listener;
+  std::string url;
+};
+
+int check(const Options& options);
+int dump(const Options& options);
+int explain(const Options& options);
+int reload(const Options& options);
+int status(const Options& options);
+int version();
+
+}  // namespace headgate::cli

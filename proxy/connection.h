@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client connection from accept to close: TLS handshake where the listener asks for it, then its session.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+
+#include <memory>
+
+#include "base/socket.h"
+#include "http/http1_session.h"
+#include "proxy/listener_sockets.h"
+#include "tls/server_context.h"
+
+namespace headgate::proxy {
+
+/// Loop thread only. Made by whoever accepts; lives in the frame of run().
+class Connection : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer, std::shared_ptr<const BoundListener> listener,
+             http::Handler& handler);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Serves until the connection ends. `tls` is used for the handshake only; null on a plain listener.
+  Task<> run(tls::ServerContext* tls, Duration handshake_timeout);
+
+  const IpAddress& peer() const { return info_.peer; }
+
+  /// The current answer, or the first one, is the last; idle ones close.
+  void drain();
+  /// Everything it waits for ends now.
+  void cancel();
+
+ private:
+  Task<bool> handshake(tls::ServerContext& tls, TimePoint deadline);
+
+  Loop& loop_;
+  const std::shared_ptr<const BoundListener> listener_;
+  http::Handler& handler_;
+  http::ConnectionInfo info_;
+  std::unique_ptr<Socket> socket_;      // until the handshake takes it
+  Socket* transport_;                   // the same, wherever it is owned
+  std::unique_ptr<ByteStream> stream_;  // what the session speaks over
+  std::unique_ptr<http::Http1Session> session_;
+  bool draining_ = false;
+};
+
+using ConnectionList = boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;
+
+}  // namespace headgate::proxy

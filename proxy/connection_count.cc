@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/connection_count.h"
+
+#include <functional>
+#include <string_view>
+
+namespace headgate::proxy {
+
+std::size_t ConnectionCount::Hash::operator()(const IpAddress& address) const {
+  const auto& bytes = address.bytes();
+  return std::hash<std::string_view>{}({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+ConnectionCount::Verdict ConnectionCount::add(const IpAddress& peer, std::uint64_t most,
+                                              std::uint64_t most_per_address) {
+  if (total_.fetch_add(1, std::memory_order_relaxed) >= most && most != 0) {
+    total_.fetch_sub(1, std::memory_order_relaxed);
+    return Verdict::kTooMany;
+  }
+  // Always counted, so that a limit which a reload brings finds the connections that are there.
+  const std::lock_guard lock(mutex_);
+  auto& count = by_address_[peer];
+  if (most_per_address != 0 && peer.is_known() && count >= most_per_address) {
+    total_.fetch_sub(1, std::memory_order_relaxed);
+    return Verdict::kTooManyOfAddress;
+  }
+  ++count;
+  return Verdict::kAdmitted;
+}
+
+void ConnectionCount::remove(const IpAddress& peer) {
+  total_.fetch_sub(1, std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  const auto found = by_address_.find(peer);
+  if (found != by_address_.end() && --found->second == 0) by_address_.erase(found);
+}
+
+}  // namespace headgate::proxy

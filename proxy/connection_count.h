@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many connections there are, in all and by address: limits.max_connections and max_connections_per_ip.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/ip.h"
+
+namespace headgate::proxy {
+
+/// Process-wide. Any thread. Touched once when a connection begins and once when it ends, never by a request.
+class ConnectionCount {
+ public:
+  enum class Verdict { kAdmitted, kTooMany, kTooManyOfAddress };
+
+  /// 0: no limit. The caller calls remove() with the same address for each kAdmitted.
+  Verdict add(const IpAddress& peer, std::uint64_t most, std::uint64_t most_per_address);
+  void remove(const IpAddress& peer);
+  std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Hash {
+    std::size_t operator()(const IpAddress& address) const;
+  };
+  std::atomic<std::uint64_t> total_{0};
+  std::mutex mutex_;
+  std::unordered_map<IpAddress, std::uint64_t, Hash> by_address_;
+};
+
+}  // namespace headgate::proxy

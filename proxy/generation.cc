@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/generation.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace headgate::proxy {
+namespace {
+
+routing::Template compile(const std::string& text) {
+  auto parsed = routing::Template::parse(text);
+  if (!parsed) throw std::invalid_argument("template '" + text + "': " + parsed.error().message);
+  return std::move(*parsed);
+}
+
+std::vector<std::pair<std::string, routing::Template>> compile(
+    const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::vector<std::pair<std::string, routing::Template>> result;
+  result.reserve(fields.size());
+  for (const auto& [name, value] : fields) result.emplace_back(name, compile(value));
+  return result;
+}
+
+std::size_t upstream_index(const config::Config& config, const std::string& name) {
+  for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
+    if (config.upstreams[i].name == name) return i;
+  }
+  throw std::invalid_argument("unknown upstream '" + name + "'");
+}
+
+http::SessionLimits session_limits_of(const config::Limits& limits) {
+  return {.header_timeout = limits.header_timeout,
+          .body_idle_timeout = limits.body_idle_timeout,
+          .keepalive_timeout = limits.keepalive_timeout,
+          .keepalive_requests = limits.keepalive_requests,
+          .max_header_bytes = limits.max_header_bytes,
+          .max_headers = limits.max_headers};
+}
+
+}  // namespace
+
+HeaderRules::HeaderRules(const config::HeaderChanges& changes)
+    : remove(changes.remove), set(compile(changes.set)), add(compile(changes.add)) {}
+
+CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& route)
+    : config(&route),
+      name(route.name()),
+      request_headers(route.request_headers),
+      response_headers(route.response_headers),
+      respond_headers({}),
+      max_body(route.max_body.value_or(whole.limits.max_body)) {
+  if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
+    upstream = upstream_index(whole, proxy->upstream);
+    timeouts = whole.upstreams[upstream].timeouts;
+    if (route.timeouts.connect) timeouts.connect = *route.timeouts.connect;
+    if (route.timeouts.first_byte) timeouts.first_byte = *route.timeouts.first_byte;
+    if (route.timeouts.idle) timeouts.idle = *route.timeouts.idle;
+  } else if (const auto* files_config = std::get_if<config::Static>(&route.action)) {
+    files = std::make_unique<const StaticFiles>(*files_config);
+  } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
+    text = compile(redirect->to);
+  } else if (const auto* respond = std::get_if<config::Respond>(&route.action)) {
+    text = compile(respond->body);
+    respond_headers.set = compile(respond->headers);
+  }
+}
+
+CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site)
+    : config(&site), name(site.name()), response_headers(site.response_headers) {
+  routes.reserve(site.routes.size());
+  for (const auto& route : site.routes) routes.emplace_back(whole, route);
+}
+
+Generation::Generation(std::uint64_t number_, config::Config config_)
+    : number(number_),
+      config(std::move(config_)),
+      routes(config),
+      session_limits(session_limits_of(config.limits)) {
+  sites.reserve(config.sites.size());
+  for (const auto& site : config.sites) sites.emplace_back(config, site);
+  const bool secure =
+      std::any_of(config.listeners.begin(), config.listeners.end(), [](const auto& listener) { return listener.tls; });
+  if (secure) certificates = std::make_shared<tls::CertificateStore>(config.tls);
+}
+
+WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
+                                   const std::shared_ptr<tls::TicketKeys>& tickets)
+    : shared(std::move(generation)) {
+  for (const auto& upstream : shared->config.upstreams) {
+    upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, servers));
+  }
+  if (shared->certificates) {
+    tls = std::make_unique<tls::ServerContext>(shared->certificates, shared->config.tls,
+                                               std::vector<std::string>{"http/1.1"}, tickets);
+  }
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Generation: one configuration made ready to serve. Built whole beside the running one, checked, then put in its
+// place; a request keeps the one it began with. Immutable and shared by all workers; what outlives it (connections to
+// servers, cached files, sockets, ticket keys) is kept elsewhere by identity.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/model.h"
+#include "http/exchange.h"
+#include "proxy/handlers/static_files.h"
+#include "routing/route_table.h"
+#include "tls/certificates.h"
+#include "tls/server_context.h"
+#include "tls/ticket_keys.h"
+#include "upstream/upstream.h"
+
+namespace headgate::proxy {
+
+/// header changes with their templates compiled; in the order remove, set, add.
+struct HeaderRules {
+  explicit HeaderRules(const config::HeaderChanges& changes);
+  std::vector<std::string> remove;
+  std::vector<std::pair<std::string, routing::Template>> set;
+  std::vector<std::pair<std::string, routing::Template>> add;
+  bool empty() const { return remove.empty() && set.empty() && add.empty(); }
+};
+
+struct CompiledRoute {
+  CompiledRoute(const config::Config& whole, const config::Route& route);
+  const config::Route* config;
+  std::string name;
+  HeaderRules request_headers;
+  HeaderRules response_headers;
+  routing::Template text;                      ///< of a redirect's target, or a respond's body
+  HeaderRules respond_headers;                 ///< of a respond
+  std::unique_ptr<const StaticFiles> files;    ///< of a static
+  std::size_t upstream = 0;                    ///< of a proxy: index in config.upstreams
+  config::UpstreamTimeouts timeouts;           ///< of a proxy: the route's over the upstream's
+  std::uint64_t max_body = 0;                  ///< 0: no limit
+};
+
+struct CompiledSite {
+  CompiledSite(const config::Config& whole, const config::Site& site);
+  const config::Site* config;
+  std::string name;
+  HeaderRules response_headers;
+  std::vector<CompiledRoute> routes;
+};
+
+class Generation {
+ public:
+  /// Throws std::exception with a message for the operator: a certificate that cannot be used, and the like.
+  Generation(std::uint64_t number, config::Config config);
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  const std::uint64_t number;
+  const config::Config config;
+  const routing::RouteTable routes;
+  std::vector<CompiledSite> sites;
+  http::SessionLimits session_limits;
+  std::shared_ptr<tls::CertificateStore> certificates;  ///< null without a tls listener
+};
+
+/// A generation as one worker uses it. Loop thread only; requests share it.
+struct WorkerGeneration {
+  WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
+                   const std::shared_ptr<tls::TicketKeys>& tickets);
+  std::shared_ptr<const Generation> shared;
+  std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
+  std::unique_ptr<tls::ServerContext> tls;                     ///< null without a tls listener
+};
+
+}  // namespace headgate::proxy

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/handlers/answers.h"
+
+#include "http/path.h"
+#include "proxy/generation.h"
+
+namespace headgate::proxy {
+namespace {
+
+/// The request's variables as they may stand in a URL.
+class UrlVariables final : public routing::Variables {
+ public:
+  explicit UrlVariables(const Request& request) : request_(request) {}
+  void append(const routing::Variable& variable, std::string& out) const override {
+    using Kind = routing::Variable::Kind;
+    if (variable.kind != Kind::kUri && variable.kind != Kind::kCapture) return request_.append(variable, out);
+    std::string plain;
+    request_.append(variable, plain);
+    http::append_encoded_path(plain, out);
+  }
+
+ private:
+  const Request& request_;
+};
+
+/// Escapes what may not stand in a URL at all (RFC 3986 section 2), wherever it came from.
+std::string_view as_url(std::string_view text, Arena& arena) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string url;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > 0x20 && byte < 0x7f && c != '"' && c != '<' && c != '>' && c != '\\') {
+      url += c;
+    } else {
+      url += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return arena.copy(url);
+}
+
+}  // namespace
+
+Task<> respond_redirect(Request& request, int status) {
+  http::ResponseHead head;
+  head.status = status;
+  const auto target = request.route->text.expand(UrlVariables(request));
+  head.fields.add(http::FieldId::kLocation, "Location", as_url(target, request.exchange.arena()));
+  co_await request.respond(head, {});
+}
+
+Task<> respond_fixed(Request& request, int status) {
+  http::ResponseHead head;
+  head.status = status;
+  const std::string body = request.route->text.expand(request);
+  for (const auto& [name, value] : request.route->respond_headers.set) head.fields.set(name, request.expand(value));
+  if (!body.empty() && !head.fields.has(http::FieldId::kContentType)) {
+    head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
+  }
+  co_await request.respond(head, body);
+}
+
+Task<> respond_options_asterisk(Request& request) {
+  http::ResponseHead head;
+  head.status = 204;
+  co_await request.respond(head, {});
+}
+
+std::string_view strip_prefix(std::string_view path, std::string_view prefix) {
+  if (prefix.ends_with('/')) prefix.remove_suffix(1);
+  if (prefix.empty() || !path.starts_with(prefix)) return path;
+  const auto rest = path.substr(prefix.size());
+  if (rest.empty()) return "/";
+  return rest.front() == '/' ? rest : path;
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// StaticFiles: answers requests from a directory (`static:` of a route). plan() decides which file is sent and how,
+// from the FileCache, and can be tested alone; serve() carries the plan out.
+//
+// Built with a generation, immutable, shared by its workers; opens nothing by itself.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/task.h"
+#include "config/model.h"
+#include "http/message.h"
+#include "http/range.h"
+#include "proxy/handlers/cache_policy.h"
+#include "proxy/handlers/file_cache.h"
+#include "proxy/request.h"
+#include "routing/template.h"
+
+namespace headgate::proxy {
+
+/// What plan() looks at. Views live during the call.
+struct StaticQuestion {
+  http::Method method = http::Method::kGet;
+  std::string_view path;       ///< decoded, normalised, the route's prefix stripped; empty is "/"
+  std::string_view sent_path;  ///< as the client sent it, encoded: what a redirect is built from
+  std::string_view query;      ///< without the question mark
+  const http::Fields& fields;
+  const routing::Variables& variables;  ///< for try_files; $uri is `path`
+  TimePoint now;
+};
+
+struct StaticPlan {
+  enum class Kind : std::uint8_t {
+    kFile,      ///< `file`: 200, 206 or 304
+    kPage,      ///< `text` is an HTML page of ours: 200
+    kRedirect,  ///< `text` is the Location: 301
+    kOptions,   ///< 204 with Allow
+    kRefusal,   ///< `status` and `reason`; for 405 with Allow, for 416 with `text` as Content-Range
+  };
+  Kind kind = Kind::kRefusal;
+  int status = 404;
+  const char* reason = "not_found";  ///< for the log; null when nothing went wrong
+
+  FileRef file;
+  const Representation* representation = nullptr;  ///< part of `file`
+  bool varies = false;                             ///< the file has compressed siblings: Vary
+  std::string_view cache_control;                  ///< empty: none; lives as long as the StaticFiles
+  http::ByteRanges ranges;                         ///< for 206
+  std::string text;
+};
+
+class StaticFiles {
+ public:
+  /// Throws std::invalid_argument naming the key and what is wrong with its value.
+  explicit StaticFiles(const config::Static& settings);
+
+  StaticPlan plan(const StaticQuestion& question, FileCache& cache) const;
+
+  /// Answers the request, whatever comes of it. `cache` is of the worker whose loop this runs on.
+  Task<> serve(Request& request, FileCache& cache) const;
+
+ private:
+  /// One element of try_files, or of what `spa` and the default stand for.
+  struct Candidate {
+    enum class Kind : std::uint8_t {
+      kUri,        ///< $uri: the file itself
+      kUriSuffix,  ///< $uri and `literal`
+      kDirectory,  ///< $uri/: the index of the directory
+      kConstant,   ///< `literal`
+      kTemplate,
+      kStatus,
+    };
+    Kind kind = Kind::kUri;
+    std::string literal;
+    routing::Template pattern;
+    int status = 0;
+    bool fallback() const { return kind == Kind::kConstant || kind == Kind::kStatus; }
+  };
+
+  /// What looking for a file came to, in the words of FileState; more than a file when it is a directory.
+  struct Found {
+    FileState state = FileState::kMissing;
+    FileRef file;
+    std::string listed;  ///< kDirectory: the directory to list; empty: to redirect to
+  };
+
+  static Candidate compile(const std::string& element);
+  Found locate(const StaticQuestion& question, std::string_view path, FileCache& cache, int& refusal) const;
+  Found try_candidate(const Candidate& candidate, const StaticQuestion& question, std::string_view path,
+                      FileCache& cache) const;
+  Found try_plain(const StaticQuestion& question, std::string_view path, FileCache& cache) const;
+  Found try_directory(std::string_view path, FileCache& cache, TimePoint now) const;
+  Found try_index(std::string_view directory, FileCache& cache, TimePoint now) const;
+  Found try_earlier_builds(std::string_view path, FileCache& cache, TimePoint now) const;
+  void list_directory(const Found& found, FileCache& cache, TimePoint now, StaticPlan& plan) const;
+  void choose_representation(const StaticQuestion& question, StaticPlan& plan) const;
+  std::string_view cache_control_of(const CachedFile& file) const;
+
+  FileRoot root_;
+  std::vector<FileRoot> earlier_;
+  std::vector<std::string> index_;
+  std::vector<Candidate> candidates_;  // empty: the plain file or the directory's index
+  CachePolicy cache_policy_;
+  bool spa_;
+  bool autoindex_;
+  bool hidden_allowed_;
+  std::uint64_t number_;  // of this object, never used twice
+};
+
+/// True when a segment of `path` begins with a dot, other than a first one of ".well-known" (RFC 8615).
+bool has_hidden_segment(std::string_view path);
+
+/// True when the request is that of a person or a tool opening a page, not of a page loading a part of itself.
+bool is_navigation(std::string_view path, const http::Fields& fields);
+
+}  // namespace headgate::proxy

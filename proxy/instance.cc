@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/instance.h"
+
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+
+#include "base/log.h"
+#include "proxy/admin/admin_server.h"
+#include "proxy/privileges.h"
+#include "proxy/state_file.h"
+#include "routing/regex.h"
+#include "routing/template.h"
+
+namespace headgate::proxy {
+namespace {
+
+constexpr const char* kTicketFile = "ticket_keys";
+
+std::size_t worker_count(const config::Config& config) {
+  if (config.workers != 0) return config.workers;
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (::sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&cpus)));
+}
+
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2}) sigaddset(&set, signal);
+  return set;
+}
+
+/// What a reload cannot change.
+std::vector<std::string> unchanged_until_restart(const config::Config& now, const config::Config& next) {
+  std::vector<std::string> keys;
+  if (now.workers != next.workers) keys.emplace_back("workers");
+  if (now.user != next.user) keys.emplace_back("user");
+  if (now.state_dir != next.state_dir) keys.emplace_back("state_dir");
+  if (now.log.output != next.log.output || now.log.format != next.log.format || now.log.level != next.log.level) {
+    keys.emplace_back("log");
+  }
+  if (now.access_log.format != next.access_log.format || now.access_log.output != next.access_log.output) {
+    keys.emplace_back("access_log");
+  }
+  if (now.admin.listen.text != next.admin.listen.text || now.admin.token_file != next.admin.token_file) {
+    keys.emplace_back("admin");
+  }
+  return keys;
+}
+
+}  // namespace
+
+config::Checks configuration_checks() {
+  config::Checks checks;
+  checks.check_template = [](std::string_view text) { return routing::check_template(text); };
+  checks.check_regex = [](std::string_view text) { return routing::check_regex(text); };
+  return checks;
+}
+
+/// Signals as readable events of the loop. Made before any thread, so that all threads inherit the blocked mask.
+class Instance::Signals final : private Readiness {
+ public:
+  explicit Signals(Loop& loop) : ready(loop) {
+    std::signal(SIGPIPE, SIG_IGN);
+    const sigset_t set = handled_signals();
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    fd_ = UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!fd_ || !loop.add(fd_.get(), EPOLLIN | EPOLLET, *this)) {
+      throw std::system_error(errno, std::generic_category(), "signalfd");
+    }
+  }
+
+  /// The next one that came, or 0.
+  int take() {
+    signalfd_siginfo info{};
+    return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
+
+  Event ready;
+
+ private:
+  void on_events(std::uint32_t) override { ready.set(); }
+  UniqueFd fd_;
+};
+
+Instance::Instance(std::string config_file, config::Config config)
+    : config_file_(std::move(config_file)),
+      generation_(std::make_shared<const Generation>(1, std::move(config))),
+      tasks_(loop_),
+      signals_(std::make_unique<Signals>(loop_)),
+      access_log_(generation_->config.access_log),
+      tickets_(std::make_shared<tls::TicketKeys>()),
+      shared_{access_log_, resolver_, connections_, tickets_} {}
+
+Instance::~Instance() = default;
+
+int Instance::run() {
+  raise_descriptor_limit();
+  const auto& config = generation_->config;
+  listeners_ = bind_listeners(config.listeners, {}, worker_count(config));
+  start_admin();
+  prepare_state_dir();
+  drop_privileges(config.user);
+  start_workers();
+  announce(listeners_);
+  tasks_.spawn(follow_signals());
+  follow_certificates();
+  if (on_ready_) on_ready_();
+  loop_.run();
+  return 0;
+}
+
+void Instance::prepare_state_dir() {
+  namespace fs = std::filesystem;
+  const fs::path dir = generation_->config.state_dir;
+  std::error_code error;
+  if (fs::create_directories(dir, error)) fs::permissions(dir, fs::perms::owner_all, error);
+  if (error) {
+    log::warn("state_dir {}: {}; what should survive a restart will not", dir.string(), error.message());
+    return;
+  }
+  if (const auto saved = load_file(dir / kTicketFile)) tickets_->restore(*saved);
+}
+
+void Instance::start_workers() {
+  const auto count = worker_count(generation_->config);
+  for (std::size_t i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>(i, shared_));
+    workers_.back()->start(generation_, listeners_);
+  }
+  for (const auto& listener : listeners_) listener->fds.clear();
+}
+
+void Instance::announce(const BoundListeners& listeners) const {
+  for (const auto& listener : listeners) {
+    log::info("listening on {} ({}), {} {}", listener->local.to_string(), listener->config.tls ? "tls" : "plain",
+              workers_.size(), workers_.size() == 1 ? "worker" : "workers");
+  }
+}
+
+void Instance::start_admin() {
+  const auto& admin = generation_->config.admin;
+  try {
+    admin_ = std::make_unique<AdminServer>(loop_, *this, admin);
+  } catch (const std::exception& error) {
+    if (admin.configured) throw;
+    log::warn("no admin listener: {}", error.what());
+  }
+}
+
+void Instance::follow_certificates() {
+  if (generation_->certificates && generation_->config.tls.watch) tasks_.spawn(generation_->certificates->watch(loop_));
+}
+
+Instance::ReloadOutcome Instance::reload() {
+  ReloadOutcome outcome;
+  const auto refuse = [&](std::string message) {
+    outcome.messages.push_back(std::move(message));
+    for (const auto& line : outcome.messages) log::error("reload refused: {}", line);
+    return outcome;
+  };
+  if (config_file_.empty()) return refuse("this instance has no configuration file");
+  if (draining_) return refuse("the instance is stopping");
+  auto loaded = config::load_file(config_file_, config::process_environment(), configuration_checks());
+  for (const auto& diagnostic : loaded.errors) outcome.messages.push_back(config::to_string(diagnostic));
+  for (const auto& diagnostic : loaded.not_available) outcome.messages.push_back(config::to_string(diagnostic));
+  if (!loaded.usable()) {
+    for (const auto& line : outcome.messages) log::error("reload refused: {}", line);
+    return outcome;
+  }
+  try {
+    auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config));
+    auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
+    for (auto& worker : workers_) worker->apply(next, sockets);
+    for (const auto& listener : sockets) listener->fds.clear();
+    BoundListeners fresh;
+    std::copy_if(sockets.begin(), sockets.end(), std::back_inserter(fresh), [&](const auto& listener) {
+      return std::find(listeners_.begin(), listeners_.end(), listener) == listeners_.end();
+    });
+    listeners_ = std::move(sockets);
+    announce(fresh);
+    for (const auto& key : unchanged_until_restart(generation_->config, next->config)) {
+      outcome.messages.push_back(key + ": takes effect at the next start");
+    }
+    if (generation_->certificates) generation_->certificates->stop_watching();
+    generation_ = std::move(next);
+    follow_certificates();
+  } catch (const std::exception& error) {
+    return refuse(error.what());
+  }
+  for (const auto& warning : loaded.warnings) outcome.messages.push_back(config::to_string(warning));
+  for (const auto& line : outcome.messages) log::warn("reload: {}", line);
+  log::info("reloaded: generation {}", generation_->number);
+  outcome.applied = true;
+  return outcome;
+}
+
+Worker::Figures Instance::figures() const {
+  Worker::Figures sum;
+  for (const auto& worker : workers_) {
+    const auto one = worker->figures();
+    sum.requests += one.requests;
+    sum.in_flight += one.in_flight;
+    sum.connections += one.connections;
+  }
+  return sum;
+}
+
+Task<> Instance::follow_signals() {
+  for (;;) {
+    const Wake wake = co_await signals_->ready.wait(kNoDeadline);
+    if (wake != Wake::kReady) co_return;
+    signals_->ready.clear();
+    while (const int signal = signals_->take()) {
+      switch (signal) {
+        case SIGHUP: reload(); break;
+        case SIGUSR1:
+          log::reopen();
+          access_log_.reopen();
+          log::info("logs reopened");
+          break;
+        case SIGUSR2: log::error("SIGUSR2: not available yet: upgrading the binary in place"); break;
+        default: stop(); break;
+      }
+    }
+  }
+}
+
+/// The first call lets what is under way finish; a second one does not.
+void Instance::stop() {
+  if (draining_) {
+    log::info("stopping at once");
+    for (auto& worker : workers_) worker->stop(Clock::now());
+    return;
+  }
+  draining_ = true;
+  log::info("stopping: {} requests under way", figures().in_flight);
+  const TimePoint deadline = Clock::now() + generation_->config.shutdown_grace;
+  for (auto& worker : workers_) worker->stop(deadline);
+  tasks_.spawn(finish());
+}
+
+/// Waits for the workers' threads without holding up the loop, which still takes the second signal.
+Task<> Instance::finish() {
+  Event joined(loop_);
+  std::thread joiner([this, &joined] {
+    for (auto& worker : workers_) worker->join();
+    loop_.post([&joined] { joined.set(); });
+  });
+  co_await joined.wait(kNoDeadline);
+  joiner.join();
+  const std::filesystem::path file = std::filesystem::path(generation_->config.state_dir) / kTicketFile;
+  if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
+  if (generation_->certificates) generation_->certificates->stop_watching();
+  if (admin_) co_await admin_->stop();
+  log::info("stopped");
+  loop_.stop();
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running program: the main thread's loop with signals, reloads and the admin listener; the workers it starts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/load.h"
+#include "proxy/listener_sockets.h"
+#include "proxy/worker.h"
+
+namespace headgate::proxy {
+
+class AdminServer;
+
+class Instance {
+ public:
+  /// `config_file` is read again at each reload; empty: there is nothing to reload (demo).
+  Instance(std::string config_file, config::Config config);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  /// Binds, drops privileges, starts the workers, logs one line for each listener and serves until a signal ends it.
+  /// The exit code. Throws what stops a start: an address in use, a certificate.
+  int run();
+
+  /// The listeners as they are bound, once run() has begun to serve. Main thread.
+  const BoundListeners& listeners() const { return listeners_; }
+  /// Called on the main thread when all listeners are ready.
+  void on_ready(std::function<void()> callback) { on_ready_ = std::move(callback); }
+
+  // --- for the admin listener, on the main thread -----------------------------------------------------------------
+  struct ReloadOutcome {
+    bool applied = false;
+    std::vector<std::string> messages;  ///< errors as FILE:LINE:COL: message; warnings when it was applied
+  };
+  ReloadOutcome reload();
+  const Generation& generation() const { return *generation_; }
+  Worker::Figures figures() const;
+  bool draining() const { return draining_; }
+  TimePoint started_at() const { return started_at_; }
+
+ private:
+  class Signals;
+
+  void prepare_state_dir();
+  void start_workers();
+  void announce(const BoundListeners& listeners) const;
+  void start_admin();
+  void follow_certificates();
+  Task<> follow_signals();
+  void stop();
+  Task<> finish();
+
+  const std::string config_file_;
+  std::shared_ptr<const Generation> generation_;
+  TimePoint started_at_ = Clock::now();
+  Loop loop_;
+  TaskGroup tasks_;
+  std::unique_ptr<Signals> signals_;
+  observe::AccessLog access_log_;
+  upstream::Resolver resolver_;
+  ConnectionCount connections_;
+  std::shared_ptr<tls::TicketKeys> tickets_;
+  Shared shared_;
+  BoundListeners listeners_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<AdminServer> admin_;
+  std::function<void()> on_ready_;
+  bool draining_ = false;
+};
+
+/// The reader's checks of templates and regexes, which only the program can provide.
+config::Checks configuration_checks();
+
+}  // namespace headgate::proxy

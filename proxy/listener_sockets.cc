@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/listener_sockets.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <set>
+#include <system_error>
+
+#include "base/socket.h"
+
+namespace headgate::proxy {
+namespace {
+
+SocketAddress address_of(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
+  return SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+}
+
+/// Removes the file of a socket on which nobody listens any more. Throws when somebody does, or it is no socket.
+void remove_stale(const SocketAddress& address, const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return;
+  if (!S_ISSOCK(info.st_mode)) throw std::system_error(EEXIST, std::generic_category(), path + " is not a socket");
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (::connect(probe.get(), address.get(), address.length()) == 0 || errno == EAGAIN) {
+    throw std::system_error(EADDRINUSE, std::generic_category(), path);
+  }
+  ::unlink(path.c_str());
+}
+
+void bind_unix(BoundListener& bound) {
+  const auto& path = bound.config.address.path;
+  bound.local = SocketAddress::unix_path(path);
+  remove_stale(bound.local, path);
+  bound.fds.push_back(std::make_shared<UniqueFd>(listen_on(bound.local, false)));
+  bound.unlink_path = path;
+}
+
+/// Every IPv6 address together with every IPv4 one, or IPv4 alone where the system has no IPv6.
+UniqueFd bind_any(std::uint16_t port) {
+  try {
+    return listen_on(SocketAddress::any(true, port), false);
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EAFNOSUPPORT && error.code().value() != EADDRNOTAVAIL) throw;
+  }
+  return listen_on(SocketAddress::any(false, port), false);
+}
+
+void bind_ip(BoundListener& bound, std::size_t workers) {
+  const auto& address = bound.config.address;
+  if (address.kind == config::Address::Kind::kAny) {
+    bound.fds.push_back(std::make_shared<UniqueFd>(bind_any(address.port)));
+  } else {
+    bound.fds.push_back(std::make_shared<UniqueFd>(listen_on(SocketAddress::ip(address.ip, address.port), true)));
+  }
+  bound.local = address_of(bound.fds.front()->get());
+  // The others join the port that the first one got.
+  while (bound.fds.size() < workers) {
+    const bool v6_only = address.kind != config::Address::Kind::kAny;
+    bound.fds.push_back(std::make_shared<UniqueFd>(listen_on(bound.local, v6_only)));
+  }
+}
+
+}  // namespace
+
+BoundListener::~BoundListener() {
+  if (!unlink_path.empty()) ::unlink(unlink_path.c_str());
+}
+
+std::shared_ptr<const BoundListener> bind_listener(const config::Listener& listener, std::size_t workers) {
+  auto bound = std::make_shared<BoundListener>();
+  bound->config = listener;
+  if (listener.address.kind == config::Address::Kind::kUnix) {
+    bind_unix(*bound);
+  } else {
+    bind_ip(*bound, workers);
+  }
+  return bound;
+}
+
+BoundListeners bind_listeners(const std::vector<config::Listener>& listeners, const BoundListeners& current,
+                              std::size_t workers) {
+  BoundListeners result;
+  std::set<const BoundListener*> taken;  // two listeners may both ask for a port of the system's choice
+  for (const auto& listener : listeners) {
+    std::shared_ptr<const BoundListener> bound;
+    for (const auto& old : current) {
+      if (old->config.address.text == listener.address.text && old->config.tls == listener.tls && !taken.contains(old.get())) {
+        bound = old;
+        break;
+      }
+    }
+    if (!bound) bound = bind_listener(listener, workers);
+    taken.insert(bound.get());
+    result.push_back(std::move(bound));
+  }
+  return result;
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/request.h"
+
+#include <algorithm>
+
+#include "proxy/generation.h"
+#include "routing/query.h"
+
+namespace headgate::proxy {
+namespace {
+
+bool may_stand_in_value(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
+}
+
+void apply(const HeaderRules& rules, Request& request, http::Fields& fields) {
+  for (const auto& name : rules.remove) fields.remove(name);
+  for (const auto& [name, value] : rules.set) fields.set(name, request.expand(value));
+  for (const auto& [name, value] : rules.add) fields.add(name, request.expand(value));
+}
+
+}  // namespace
+
+Request::Request(http::Exchange& e, std::shared_ptr<WorkerGeneration> g) : exchange(e), generation(std::move(g)) {}
+
+std::string_view Request::expand(const routing::Template& text) {
+  if (text.is_constant()) return text.source();
+  std::string value;
+  text.expand(*this, value);
+  std::erase_if(value, [](char c) { return !may_stand_in_value(c); });
+  return exchange.arena().copy(value);
+}
+
+void Request::apply_response_headers(http::ResponseHead& head) {
+  if (site != nullptr && !site->response_headers.empty()) apply(site->response_headers, *this, head.fields);
+  if (route != nullptr && !route->response_headers.empty()) apply(route->response_headers, *this, head.fields);
+}
+
+void Request::start(http::ResponseHead& head) {
+  apply_response_headers(head);
+  exchange.start(head);
+}
+
+Task<Result<>> Request::respond(http::ResponseHead& head, std::span<const char> body) {
+  if (!head.content_length) head.content_length = body.size();
+  apply_response_headers(head);
+  return exchange.respond(head, body);
+}
+
+Task<Result<>> Request::respond_error(int status, const char* reason, std::string_view detail) {
+  error = reason;
+  if (exchange.response_started()) {
+    exchange.abort();
+    co_return Result<>();
+  }
+  http::ResponseHead head;
+  head.status = status;
+  head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
+  head.fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
+  auto& arena = exchange.arena();
+  const auto number = arena.copy(std::to_string(status));
+  auto body = arena.join({number, " ", http::reason_phrase(status), "\n"});
+  if (!detail.empty()) body = arena.join({body, detail, "\n"});
+  co_return co_await respond(head, body);
+}
+
+void Request::append(const routing::Variable& variable, std::string& out) const {
+  using Kind = routing::Variable::Kind;
+  const auto& head = exchange.request;
+  switch (variable.kind) {
+    case Kind::kRemoteAddr: out += client_text; break;
+    case Kind::kHost: out += host; break;
+    case Kind::kScheme: out += scheme(); break;
+    case Kind::kMethod: out += head.method_name; break;
+    case Kind::kUri: out += path; break;
+    case Kind::kRequestUri: out += head.target; break;
+    case Kind::kQuery: out += query; break;
+    case Kind::kArg: out += routing::find_query(query, variable.name).value_or(std::string_view()); break;
+    case Kind::kHttp: out += head.fields.get(variable.name).value_or(std::string_view()); break;
+    case Kind::kCookie: out += cookie(head.fields, variable.name); break;
+    case Kind::kServerPort: out += std::to_string(exchange.connection().local_port); break;
+    case Kind::kRequestId: out += request_id; break;
+    case Kind::kTlsVersion: out += exchange.connection().tls_version; break;
+    case Kind::kPool: out += pool; break;
+    case Kind::kUpstreamAddr: out += server; break;
+    case Kind::kStatus:
+      if (exchange.status() != 0) out += std::to_string(exchange.status());
+      break;
+    case Kind::kCapture: out += captures.group[variable.index]; break;
+  }
+}
+
+observe::AccessRecord Request::record() const {
+  const auto& head = exchange.request;
+  observe::AccessRecord record;
+  record.request_id = request_id;
+  record.client = client_text;
+  record.method = head.method_name;
+  record.host = head.authority;
+  record.uri = head.target;
+  record.protocol = http::to_string(head.version);
+  record.status = exchange.status();
+  record.bytes_in = exchange.body_bytes();
+  record.bytes_out = exchange.bytes_out();
+  record.duration = exchange.loop().now() - exchange.started_at();
+  if (site != nullptr) record.site = site->name;
+  if (route != nullptr) record.route = route->name;
+  record.upstream = upstream;
+  record.pool = pool;
+  record.server = server;
+  record.upstream_time = upstream_time;
+  record.attempts = attempts;
+  record.tls_version = exchange.connection().tls_version;
+  record.user_agent = head.fields.get(http::FieldId::kUserAgent).value_or(std::string_view());
+  record.referer = head.fields.get(http::FieldId::kReferer).value_or(std::string_view());
+  if (error != nullptr) record.error = error;
+  return record;
+}
+
+std::string_view cookie(const http::Fields& fields, std::string_view name) {
+  for (const auto& field : fields) {
+    if (field.id != http::FieldId::kCookie) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      const auto end = rest.find(';');
+      const auto pair = http::trim(rest.substr(0, end));
+      const auto equals = pair.find('=');
+      if (equals != std::string_view::npos && pair.substr(0, equals) == name) return pair.substr(equals + 1);
+      rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    }
+  }
+  return {};
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/serve.h"
+
+#include <algorithm>
+
+#include "http/path.h"
+#include "proxy/client_address.h"
+#include "proxy/generation.h"
+#include "proxy/handlers/answers.h"
+#include "proxy/handlers/forward.h"
+#include "proxy/request_id.h"
+
+namespace headgate::proxy {
+namespace {
+
+constexpr unsigned kMaxRewrites = 10;
+
+/// Host without its port, lower case.
+std::string_view host_of(std::string_view authority, Arena& arena) {
+  const auto bracket = authority.rfind(']');
+  const auto colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  authority = authority.substr(0, colon);
+  if (authority.ends_with('.')) authority.remove_suffix(1);
+  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (std::none_of(authority.begin(), authority.end(), is_upper)) return authority;
+  char* const lower = arena.allocate(authority.size());
+  std::transform(authority.begin(), authority.end(), lower,
+                 [&](char c) { return is_upper(c) ? static_cast<char>(c | 0x20) : c; });
+  return {lower, authority.size()};
+}
+
+/// Who asks, under which id, for which host.
+void settle_identity(Request& request) {
+  auto& exchange = request.exchange;
+  const auto& connection = exchange.connection();
+  const auto& config = request.generation->shared->config;
+  request.peer_trusted = is_trusted(config.trusted_proxies, connection.peer);
+  request.client = client_address(connection.peer, exchange.request.fields, config.trusted_proxies);
+  request.client_text = request.client == connection.peer ? std::string_view(connection.peer_text)
+                                                          : exchange.arena().copy(request.client.to_string());
+  request.request_id = request_id(exchange.request.fields, exchange.arena());
+  request.host = host_of(exchange.request.authority, exchange.arena());
+}
+
+/// The one path that routing and files see. False: it was refused.
+bool settle_path(Request& request, http::PathError& error) {
+  std::string decoded;
+  const auto notes = http::normalise_path(request.exchange.request.path, decoded);
+  if (!notes) {
+    error = notes.error();
+    return false;
+  }
+  request.path = request.exchange.arena().copy(decoded);
+  request.query = request.exchange.request.query;
+  request.path_as_sent = !notes->dot_segments;
+  return true;
+}
+
+routing::RequestView view_of(const Request& request) {
+  return {request.exchange.request.method_name, request.path, request.query, &request.exchange.request.fields,
+          request.client};
+}
+
+/// Replaces the path by what a rewrite has made of it: "path" or "path?query" (the old query is added unless the new
+/// one ends with a question mark, as nginx does). False: the result is no path.
+bool adopt_rewritten(Request& request, std::string_view rewritten) {
+  auto& arena = request.exchange.arena();
+  const auto question = rewritten.find('?');
+  std::string encoded;
+  http::append_encoded_path(rewritten.substr(0, question), encoded);
+  std::string path;
+  if (!http::normalise_path(encoded, path)) return false;
+  if (question != std::string_view::npos) {
+    auto query = rewritten.substr(question + 1);
+    if (query.ends_with('?')) {
+      query.remove_suffix(1);
+      request.query = arena.copy(query);
+    } else if (query.empty()) {
+      request.query = {};
+    } else if (request.query.empty()) {
+      request.query = arena.copy(query);
+    } else {
+      request.query = arena.join({query, "&", request.query});
+    }
+  }
+  request.path = arena.copy(path);
+  request.path_as_sent = false;
+  return true;
+}
+
+enum class Found { kRoute, kNone, kLoop, kBadRewrite };
+
+/// Steps 5 and 6 of the path: the route, and its rewrite, which may lead to another lookup.
+Found find_route(Request& request, std::size_t site) {
+  const auto& routes = request.generation->shared->routes;
+  for (unsigned rewrites = 0;; ++rewrites) {
+    const std::size_t found = routes.find_route(site, view_of(request), request.captures);
+    if (found == routing::RouteTable::kNone) {
+      request.route = nullptr;
+      return Found::kNone;
+    }
+    request.route = &request.site->routes[found];
+    const auto& config = *request.route->config;
+    if (!config.rewrite) return Found::kRoute;
+    const bool has_action = !std::holds_alternative<std::monostate>(config.action);
+    std::string rewritten;
+    if (!routes.rewrite(site, found, request.path, request, request.captures, rewritten)) {
+      return has_action ? Found::kRoute : Found::kNone;
+    }
+    // The groups are views into the path that matched, which stays in the arena.
+    if (!adopt_rewritten(request, rewritten)) return Found::kBadRewrite;
+    if (has_action) return Found::kRoute;
+    if (rewrites + 1 == kMaxRewrites) return Found::kLoop;
+  }
+}
+
+Task<Result<>> redirect_to_https(Request& request, int port) {
+  auto& arena = request.exchange.arena();
+  const auto port_text = port == 443 ? std::string_view() : arena.join({":", std::to_string(port)});
+  http::ResponseHead head;
+  head.status = 308;
+  head.fields.add("Location", arena.join({"https://", request.host, port_text, request.exchange.request.target}));
+  return request.respond(head, {});
+}
+
+/// RFC 9110 section 15.5.20: on a connection whose handshake was for another site the client should open another.
+Task<Result<>> no_such_site(Request& request) {
+  const auto& connection = request.exchange.connection();
+  if (connection.secure && !connection.server_name.empty() && connection.server_name != request.host) {
+    return request.respond_error(421, "misdirected_request");
+  }
+  return request.respond_error(404, "no_such_site");
+}
+
+}  // namespace
+
+Task<> serve(Request& request, const Surroundings& surroundings) {
+  auto& exchange = request.exchange;
+  const auto& generation = *request.generation->shared;
+  settle_identity(request);
+  if (exchange.request.target == "*") co_return co_await respond_options_asterisk(request);
+
+  const std::size_t site = generation.routes.find_site(exchange.connection().listener, request.host);
+  if (site == routing::RouteTable::kNone) {
+    co_await no_such_site(request);
+    co_return;
+  }
+  request.site = &generation.sites[site];
+  if (http::PathError error{}; !settle_path(request, error)) {
+    co_await request.respond_error(400, "bad_path", http::to_string(error));
+    co_return;
+  }
+  if (request.site->config->https_redirect && !exchange.connection().secure && surroundings.https_port != 0) {
+    co_await redirect_to_https(request, surroundings.https_port);
+    co_return;
+  }
+
+  const Found found = find_route(request, site);
+  if (found != Found::kRoute) {
+    if (found == Found::kNone) co_await request.respond_error(404, "no_route");
+    if (found == Found::kLoop) co_await request.respond_error(500, "rewrite_loop");
+    if (found == Found::kBadRewrite) co_await request.respond_error(500, "bad_rewrite");
+    co_return;
+  }
+
+  const CompiledRoute& route = *request.route;
+  exchange.limit_body(route.max_body);
+  if (std::holds_alternative<config::Proxy>(route.config->action)) {
+    co_await forward(request);
+  } else if (route.files != nullptr) {
+    request.path = strip_prefix(request.path, route.config->strip_prefix);
+    co_await route.files->serve(request, surroundings.files);
+  } else if (const auto* redirect = std::get_if<config::Redirect>(&route.config->action)) {
+    co_await respond_redirect(request, redirect->status);
+  } else if (const auto* respond = std::get_if<config::Respond>(&route.config->action)) {
+    co_await respond_fixed(request, respond->status);
+  }
+}
+
+Task<> refuse(Request& request, const http::Rejection& rejection) {
+  settle_identity(request);
+  const auto& generation = *request.generation->shared;
+  const std::size_t site = generation.routes.find_site(request.exchange.connection().listener, request.host);
+  if (site != routing::RouteTable::kNone) request.site = &generation.sites[site];
+  request.exchange.close_after();
+  co_await request.respond_error(rejection.status, rejection.reason, rejection.detail);
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The path of a request, from a head that has been read to an answer that has been sent. Read serve.cc first.
+#pragma once
+
+#include "proxy/handlers/file_cache.h"
+#include "proxy/request.h"
+
+namespace headgate::proxy {
+
+/// What of its worker a request may use. Loop thread only.
+struct Surroundings {
+  Loop& loop;
+  FileCache& files;
+  int https_port;  ///< of the first TLS listener; 0: there is none
+};
+
+/// Answers the request. Returns when the answer is complete, was broken off, or the client is gone; request.error then
+/// says why, if there is something to say.
+Task<> serve(Request& request, const Surroundings& surroundings);
+
+/// Answers what a session could not make a request of.
+Task<> refuse(Request& request, const http::Rejection& rejection);
+
+}  // namespace headgate::proxy

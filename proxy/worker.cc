@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/worker.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <future>
+
+#include "base/log.h"
+#include "proxy/serve.h"
+
+namespace headgate::proxy {
+namespace {
+
+constexpr Duration kLogFlush = std::chrono::milliseconds(100);
+constexpr unsigned kFlushesPerSweep = 10;
+
+/// One relaxed writer: no locked instruction on the path.
+void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Worker::Worker(std::size_t index, Shared& shared)
+    : index_(index),
+      shared_(shared),
+      log_(shared.access_log),
+      servers_(loop_, shared.resolver),
+      accepting_(loop_),
+      serving_(loop_),
+      housekeeping_(loop_),
+      house_alarm_(loop_),
+      drain_alarm_(loop_) {}
+
+Worker::~Worker() { join(); }
+
+// --- life, from the main thread -------------------------------------------------------------------------------------
+
+void Worker::start(std::shared_ptr<const Generation> generation, const BoundListeners& listeners) {
+  housekeeping_.spawn(keep_house());
+  thread_ = std::thread([this] { loop_.run(); });
+  try {
+    adopt(std::move(generation), listeners);
+  } catch (...) {
+    stop(Clock::now());
+    join();
+    throw;
+  }
+}
+
+void Worker::apply(std::shared_ptr<const Generation> generation, const BoundListeners& listeners) {
+  adopt(std::move(generation), listeners);
+}
+
+void Worker::adopt(std::shared_ptr<const Generation> generation, const BoundListeners& listeners) {
+  std::promise<void> done;
+  loop_.post([&] {
+    try {
+      adopt_on_loop(generation, listeners);
+      done.set_value();
+    } catch (...) {
+      done.set_exception(std::current_exception());
+    }
+  });
+  done.get_future().get();
+}
+
+void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners) {
+  auto mine = std::make_shared<WorkerGeneration>(generation, servers_, shared_.tickets);
+  generation_ = std::move(mine);
+  https_port_ = 0;
+  for (const auto& listener : listeners) {
+    if (listener->config.tls && https_port_ == 0) https_port_ = listener->local.port();
+  }
+  if (draining_) return;
+  for (auto& acceptor : acceptors_) {
+    const bool wanted = std::find(listeners.begin(), listeners.end(), acceptor->listener()) != listeners.end();
+    if (!wanted) acceptor->cancel();  // its task takes what is queued and then frees it
+  }
+  for (const auto& listener : listeners) {
+    const bool known = std::any_of(acceptors_.begin(), acceptors_.end(), [&](const auto& acceptor) {
+      return acceptor->listener() == listener && !acceptor->cancelled();
+    });
+    if (known) continue;
+    acceptors_.push_back(std::make_unique<Acceptor>(loop_, listener, index_));
+    accepting_.spawn(accept_from(*acceptors_.back()));
+  }
+}
+
+void Worker::stop(TimePoint deadline) {
+  loop_.post([this, deadline] {
+    drain_deadline_ = std::min(drain_deadline_, deadline);
+    if (draining_) {
+      drain_alarm_.set();
+      return;
+    }
+    draining_ = true;
+    housekeeping_.spawn(wind_down());
+  });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+Worker::Figures Worker::figures() const {
+  return {requests_.load(std::memory_order_relaxed), in_flight_.load(std::memory_order_relaxed),
+          open_.load(std::memory_order_relaxed)};
+}
+
+Task<> Worker::wind_down() {
+  for (auto& acceptor : acceptors_) acceptor->cancel();
+  co_await accepting_.join(kNoDeadline);
+  for (auto& connection : connections_) connection.drain();
+  // A second stop() may bring the deadline forward.
+  while (serving_.size() > 0 && loop_.now() < drain_deadline_) {
+    const TimePoint until = std::min(drain_deadline_, loop_.now() + std::chrono::milliseconds(50));
+    co_await drain_alarm_.wait(until);
+    drain_alarm_.clear();
+  }
+  if (serving_.size() > 0) log::warn("worker {}: breaking off {} connections", index_, serving_.size());
+  for (auto& connection : connections_) connection.cancel();
+  co_await serving_.join(kNoDeadline);
+  co_await servers_.stop();
+  log_.flush();
+  house_alarm_.cancel();
+  loop_.stop();
+}
+
+Task<> Worker::keep_house() {
+  for (unsigned rounds = 0;; ++rounds) {
+    const Wake wake = co_await house_alarm_.wait(loop_.now() + kLogFlush);
+    if (wake == Wake::kCancelled) co_return;
+    if (!log_.empty()) log_.flush();
+    if (rounds % kFlushesPerSweep == 0) servers_.sweep();
+  }
+}
+
+// --- connections ----------------------------------------------------------------------------------------------------
+
+Task<> Worker::accept_from(Acceptor& acceptor) {
+  co_await acceptor.run(*this);
+  std::erase_if(acceptors_, [&](const auto& one) { return one.get() == &acceptor; });
+}
+
+void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) {
+  const auto& limits = generation_->shared->config.limits;
+  const auto verdict = shared_.connections.add(peer.host(), limits.max_connections, limits.max_connections_per_ip);
+  if (verdict != ConnectionCount::Verdict::kAdmitted) {
+    log::debug("{}: connection of {} refused: {}", from.listener()->local.to_string(), peer.to_string(),
+               verdict == ConnectionCount::Verdict::kTooMany ? "limits.max_connections"
+                                                             : "limits.max_connections_per_ip");
+    return;
+  }
+  serving_.spawn(serve_connection(std::move(fd), peer, from.listener()));
+}
+
+Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener) {
+  if (peer.family() != AF_UNIX) {
+    const int one = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  }
+  const bool tls = listener->config.tls;
+  bump(open_, 1);
+  {
+    Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
+    connections_.push_back(connection);
+    if (draining_) connection.drain();
+    // The generation stays for as long as its TLS settings are in use.
+    const auto generation = tls ? generation_ : nullptr;
+    co_await connection.run(tls ? generation->tls.get() : nullptr, session_limits().header_timeout);
+  }
+  bump(open_, static_cast<std::uint64_t>(-1));
+  shared_.connections.remove(peer.host());
+}
+
+// --- requests -------------------------------------------------------------------------------------------------------
+
+Task<> Worker::handle(http::Exchange& exchange) { return answer(exchange, nullptr); }
+
+Task<> Worker::refuse(http::Exchange& exchange, const http::Rejection& rejection) {
+  return answer(exchange, &rejection);
+}
+
+Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection) {
+  bump(in_flight_, 1);
+  Request request(exchange, generation_);
+  const Surroundings surroundings{loop_, files_, https_port_};
+  bool failed = false;
+  try {
+    if (rejection == nullptr) {
+      co_await serve(request, surroundings);
+    } else {
+      co_await proxy::refuse(request, *rejection);
+    }
+  } catch (const std::exception& error) {
+    log::error("request {}: internal error: {}", request.request_id, error.what());
+    failed = true;
+  }
+  if (failed) co_await request.respond_error(500, "internal");
+  log_.log(request.record());
+  bump(requests_, 1);
+  bump(in_flight_, static_cast<std::uint64_t>(-1));
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker: one thread, one loop, and everything that a request touches: its listeners' sockets, connections, kept
+// connections to servers, cached files, log buffer. Workers share nothing on the path of a request.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/loop.h"
+#include "base/task_group.h"
+#include "observe/access_log.h"
+#include "proxy/acceptor.h"
+#include "proxy/connection.h"
+#include "proxy/connection_count.h"
+#include "proxy/generation.h"
+#include "proxy/handlers/file_cache.h"
+#include "proxy/listener_sockets.h"
+#include "upstream/resolver.h"
+
+namespace headgate::proxy {
+
+/// What all workers of a process share, none of it on the path of a request. Outlives them.
+struct Shared {
+  observe::AccessLog& access_log;
+  upstream::Resolver& resolver;
+  ConnectionCount& connections;
+  std::shared_ptr<tls::TicketKeys> tickets;
+};
+
+class Worker final : private http::Handler, private Acceptor::Sink {
+ public:
+  Worker(std::size_t index, Shared& shared);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // --- from the main thread ---------------------------------------------------------------------------------------
+
+  /// Starts the thread with its first generation; returns when it accepts connections. Throws what building the
+  /// worker's part of the generation throws.
+  void start(std::shared_ptr<const Generation> generation, const BoundListeners& listeners);
+
+  /// Puts a new generation in the old one's place: new requests use it, those under way keep theirs. Returns when it is
+  /// done; throws as start(), and the old one goes on.
+  void apply(std::shared_ptr<const Generation> generation, const BoundListeners& listeners);
+
+  /// Takes what waits in the accept queues, accepts no more, finishes what is under way until `deadline`, then breaks
+  /// off; the thread ends by itself. A second call with an earlier deadline hastens it. Does not wait.
+  void stop(TimePoint deadline);
+
+  /// Waits for the thread.
+  void join();
+
+  /// Any thread; figures for `status`, a moment old.
+  struct Figures {
+    std::uint64_t requests = 0;
+    std::uint64_t in_flight = 0;
+    std::uint64_t connections = 0;
+  };
+  Figures figures() const;
+
+ private:
+  // http::Handler
+  Task<> handle(http::Exchange& exchange) override;
+  Task<> refuse(http::Exchange& exchange, const http::Rejection& rejection) override;
+  const http::SessionLimits& session_limits() const override { return generation_->shared->session_limits; }
+
+  // Acceptor::Sink
+  void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) override;
+
+  void adopt(std::shared_ptr<const Generation> generation, const BoundListeners& listeners);
+  void adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners);
+  Task<> accept_from(Acceptor& acceptor);
+  Task<> serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener);
+  Task<> keep_house();
+  Task<> wind_down();
+  Task<> answer(http::Exchange& exchange, const http::Rejection* rejection);
+
+  const std::size_t index_;
+  Shared& shared_;
+  Loop loop_;
+  observe::AccessLog::Writer log_;
+  FileCache files_;
+  upstream::ServerSet servers_;
+  std::shared_ptr<WorkerGeneration> generation_;
+  int https_port_ = 0;
+
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  ConnectionList connections_;
+  TaskGroup accepting_;
+  TaskGroup serving_;
+  TaskGroup housekeeping_;
+  Event house_alarm_;
+  Event drain_alarm_;
+  bool draining_ = false;
+  TimePoint drain_deadline_ = kNoDeadline;
+
+  std::atomic<std::uint64_t> requests_{0};
+  std::atomic<std::uint64_t> in_flight_{0};
+  std::atomic<std::uint64_t> open_{0};
+  std::thread thread_;
+};
+
+}  // namespace headgate::proxy

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/server.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/socket.h"
+
+namespace headgate::upstream {
+namespace {
+
+/// getaddrinfo tells no TTL: a name is looked up again after this time, in the background, when it is used.
+constexpr Duration kResolveAgain = std::chrono::seconds(10);
+constexpr Duration kResolveTimeout = std::chrono::seconds(5);
+
+}  // namespace
+
+void Lease::give_back() {
+  if (stream_) server_->keep(std::move(stream_), requests_ + 1);
+}
+
+std::string Server::Settings::identity() const {
+  std::string id = address.text;
+  const auto add = [&id](std::string_view part) { (id += '\n') += part; };
+  add(std::to_string(static_cast<int>(scheme)));
+  add(std::to_string(keepalive.idle_connections));
+  add(std::to_string(keepalive.idle_timeout.count()));
+  add(std::to_string(keepalive.max_requests));
+  if (scheme == config::Scheme::kHttps || scheme == config::Scheme::kH2) {
+    add(tls_name);
+    add(tls.verify ? "verify" : "trust");
+    add(tls.ca);
+    add(tls.cert);
+    add(tls.key);
+  }
+  return id;
+}
+
+Server::Server(Loop& loop, Resolver& resolver, Settings settings, std::shared_ptr<tls::ClientContext> tls)
+    : loop_(loop), resolver_(resolver), settings_(std::move(settings)), tls_(std::move(tls)), lookups_(loop) {
+  const auto& address = settings_.address;
+  if (address.kind == config::Address::Kind::kIp) {
+    addresses_.push_back(SocketAddress::ip(address.ip, address.port));
+  } else if (address.kind == config::Address::Kind::kUnix) {
+    addresses_.push_back(SocketAddress::unix_path(address.path));
+  }
+}
+
+Server::~Server() = default;
+
+Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
+  while (!fresh && !idle_.empty()) {
+    // The one used last: the least likely to be timing out at the origin just now.
+    Idle idle = std::move(idle_.back());
+    idle_.pop_back();
+    if (idle.stream->has_pending_input()) continue;  // closed, or saying something nobody asked for
+    co_return Lease(shared_from_this(), std::move(idle.stream), idle.requests);
+  }
+  auto self = shared_from_this();
+  auto stream = co_await open(deadline);
+  if (!stream) co_return stream.error();
+  co_return Lease(std::move(self), std::move(*stream), 0);
+}
+
+void Server::keep(std::unique_ptr<ByteStream> stream, std::uint64_t requests) {
+  const auto& keepalive = settings_.keepalive;
+  if (keepalive.max_requests != 0 && requests >= keepalive.max_requests) return;
+  if (keepalive.idle_connections == 0) return;
+  if (idle_.size() >= keepalive.idle_connections) idle_.erase(idle_.begin());
+  idle_.push_back({std::move(stream), loop_.now(), requests});
+}
+
+void Server::sweep() {
+  const TimePoint oldest = loop_.now() - settings_.keepalive.idle_timeout;
+  std::erase_if(idle_, [&](Idle& idle) { return idle.since < oldest || idle.stream->has_pending_input(); });
+}
+
+Task<> Server::stop() {
+  idle_.clear();
+  co_await lookups_.join(kNoDeadline);
+}
+
+Task<Result<SocketAddress>> Server::address(TimePoint deadline) {
+  const bool named = settings_.address.kind == config::Address::Kind::kName;
+  if (named && addresses_.empty()) {
+    auto found = co_await resolver_.resolve(loop_, settings_.address.host, settings_.address.port, deadline);
+    if (!found) co_return found.error();
+    addresses_ = std::move(*found);
+    resolved_at_ = loop_.now();
+  } else if (named && !resolving_ && loop_.now() - resolved_at_ > kResolveAgain) {
+    lookups_.spawn(refresh());
+  }
+  co_return addresses_[next_address_ % addresses_.size()];
+}
+
+/// Looks the name up beside the traffic; the last good answer stays in use until there is a better one.
+Task<> Server::refresh() {
+  resolving_ = true;
+  auto found =
+      co_await resolver_.resolve(loop_, settings_.address.host, settings_.address.port, loop_.now() + kResolveTimeout);
+  resolving_ = false;
+  resolved_at_ = loop_.now();
+  if (found) {
+    addresses_ = std::move(*found);
+  } else {
+    log::warn("{}: the name could not be looked up again ({}); the last answer stays in use", name(),
+              found.error().reason);
+  }
+}
+
+Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline) {
+  auto to = co_await address(deadline);
+  if (!to) co_return to.error();
+  auto connected = co_await connect(loop_, *to, deadline);
+  if (!connected) {
+    ++next_address_;  // a name may have others
+    resolved_at_ = {};
+    co_return connected.error();
+  }
+  auto socket = std::make_unique<Socket>(loop_, std::move(*connected), Side::kUpstream);
+  if (!tls_) co_return std::unique_ptr<ByteStream>(std::move(socket));
+  auto secured = co_await tls::connect(*tls_, std::move(socket), settings_.tls_name, deadline);
+  if (!secured) co_return secured.error();
+  co_return std::unique_ptr<ByteStream>(std::move(*secured));
+}
+
+}  // namespace headgate::upstream

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// One server of an upstream as one worker sees it: where it is, and the connections to it that are kept for reuse.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/byte_stream.h"
+#include "base/task_group.h"
+#include "config/model.h"
+#include "http/client_exchange.h"
+#include "tls/client_context.h"
+#include "tls/stream.h"
+#include "upstream/resolver.h"
+
+namespace headgate::upstream {
+
+class Server;
+
+/// A connection to a server, out on loan for one exchange. Destroyed: closed. give_back(): kept for the next one.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(std::shared_ptr<Server> server, std::unique_ptr<ByteStream> stream, std::uint64_t requests)
+      : server_(std::move(server)), stream_(std::move(stream)), requests_(requests) {}
+
+  ByteStream& stream() { return *stream_; }
+  /// It has carried a request before: the origin may be closing it at this very moment.
+  bool reused() const { return requests_ > 0; }
+  /// The exchange has ended well. Nothing may wait on the stream any more.
+  void give_back();
+
+ private:
+  std::shared_ptr<Server> server_;
+  std::unique_ptr<ByteStream> stream_;
+  std::uint64_t requests_ = 0;
+};
+
+/// Loop thread only. Shared by the generations that name it (ServerSet), so that a reload keeps its connections.
+class Server : public std::enable_shared_from_this<Server> {
+ public:
+  /// What tells servers apart: same settings, same Server.
+  struct Settings {
+    config::Address address;
+    config::Scheme scheme = config::Scheme::kHttp;
+    config::UpstreamTls tls;
+    config::UpstreamKeepalive keepalive;
+    std::string tls_name;  ///< for SNI and the certificate check
+    std::string identity() const;
+  };
+
+  /// `tls` may be null for scheme http. Throws nothing; a bad unix path fails at connect.
+  Server(Loop& loop, Resolver& resolver, Settings settings, std::shared_ptr<tls::ClientContext> tls);
+  ~Server();
+
+  const std::string& name() const { return settings_.address.text; }
+
+  /// A kept connection unless `fresh`, else a new one. The deadline covers name, connect and TLS handshake.
+  Task<Result<Lease>> lease(TimePoint deadline, bool fresh);
+
+  /// Closes kept connections that are too old or that the origin has closed. Called about once a second.
+  void sweep();
+  std::size_t idle_connections() const { return idle_.size(); }
+
+  /// Closes all that is kept and waits for a lookup that is under way. Before the loop ends.
+  Task<> stop();
+
+ private:
+  friend class Lease;
+  struct Idle {
+    std::unique_ptr<ByteStream> stream;
+    TimePoint since;
+    std::uint64_t requests;
+  };
+  void keep(std::unique_ptr<ByteStream> stream, std::uint64_t requests);
+  Task<Result<SocketAddress>> address(TimePoint deadline);
+  Task<> refresh();
+  Task<Result<std::unique_ptr<ByteStream>>> open(TimePoint deadline);
+
+  Loop& loop_;
+  Resolver& resolver_;
+  const Settings settings_;
+  const std::shared_ptr<tls::ClientContext> tls_;
+  std::vector<Idle> idle_;  // the one used last at the end
+
+  std::vector<SocketAddress> addresses_;
+  std::size_t next_address_ = 0;
+  TimePoint resolved_at_{};
+  bool resolving_ = false;
+  TaskGroup lookups_;
+};
+
+}  // namespace headgate::upstream

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/upstream.h"
+
+namespace headgate::upstream {
+
+std::shared_ptr<Server> ServerSet::get(const Server::Settings& settings) {
+  const std::string identity = settings.identity();
+  if (const auto known = servers_.find(identity); known != servers_.end()) return known->second;
+  std::shared_ptr<tls::ClientContext> context;
+  if (settings.scheme == config::Scheme::kHttps) context = std::make_shared<tls::ClientContext>(settings.tls);
+  auto server = std::make_shared<Server>(loop_, resolver_, settings, std::move(context));
+  servers_.emplace(identity, server);
+  return server;
+}
+
+void ServerSet::sweep() {
+  for (auto it = servers_.begin(); it != servers_.end();) {
+    it->second->sweep();
+    const bool unused = it->second.use_count() == 1 && it->second->idle_connections() == 0;
+    it = unused ? servers_.erase(it) : std::next(it);
+  }
+}
+
+Task<> ServerSet::stop() {
+  for (auto& [identity, server] : servers_) co_await server->stop();
+  servers_.clear();
+}
+
+Upstream::Upstream(const config::Upstream& config, ServerSet& servers) : config_(config) {
+  for (const auto& server : config.pools.front().servers) {
+    Server::Settings settings{server.address, config.scheme, config.tls, config.keepalive, config.tls.server_name};
+    if (settings.tls_name.empty()) settings.tls_name = server.address.host;
+    if (settings.tls_name.empty() && server.address.kind == config::Address::Kind::kIp) {
+      settings.tls_name = server.address.ip.to_string();
+    }
+    members_.push_back({servers.get(settings), static_cast<std::int64_t>(server.weight), 0});
+  }
+}
+
+std::size_t Upstream::pick(std::uint64_t but) {
+  if (members_.size() == 1) return 0;
+  std::int64_t total = 0;
+  std::size_t best = members_.size();
+  for (int round = 0; round < 2 && best == members_.size(); ++round) {
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (round == 0 && i < 64 && (but >> i & 1) != 0) continue;
+      auto& member = members_[i];
+      member.current += member.weight;
+      total += member.weight;
+      if (best == members_.size() || member.current > members_[best].current) best = i;
+    }
+  }
+  members_[best].current -= total;
+  return best;
+}
+
+}  // namespace headgate::upstream
