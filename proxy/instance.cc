@@ -65,13 +65,18 @@ config::Checks configuration_checks() {
   return checks;
 }
 
-/// Signals as readable events of the loop. Made before any thread, so that all threads inherit the blocked mask.
+void block_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  const sigset_t set = handled_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+/// Signals as readable events of the loop.
 class Instance::Signals final : private Readiness {
  public:
   explicit Signals(Loop& loop) : ready(loop) {
-    std::signal(SIGPIPE, SIG_IGN);
+    block_signals();
     const sigset_t set = handled_signals();
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     fd_ = UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
     if (!fd_ || !loop.add(fd_.get(), EPOLLIN | EPOLLET, *this)) {
       throw std::system_error(errno, std::generic_category(), "signalfd");

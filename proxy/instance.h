@@ -72,6 +72,9 @@ class Instance {
   bool draining_ = false;
 };
 
+/// Leaves the signals that an instance handles to it. Must run before the process starts any thread.
+void block_signals();
+
 /// The reader's checks of templates and regexes, which only the program can provide.
 config::Checks configuration_checks();
 

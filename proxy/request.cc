@@ -103,7 +103,7 @@ observe::AccessRecord Request::record() const {
   record.status = exchange.status();
   record.bytes_in = exchange.body_bytes();
   record.bytes_out = exchange.bytes_out();
-  record.duration = exchange.loop().now() - exchange.started_at();
+  record.duration = Clock::now() - exchange.started_at();
   if (site != nullptr) record.site = site->name;
   if (route != nullptr) record.route = route->name;
   record.upstream = upstream;

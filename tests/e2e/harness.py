@@ -274,6 +274,8 @@ class GateTest(unittest.TestCase):
         return self.gate(text, **more), origin
 
     def _end(self, gate):
+        if gate.process is None:
+            return  # there was no program to start
         result = getattr(self._outcome, "result", None)
         failed = result is not None and any(test is self for test, _ in result.failures + result.errors)
         try:
