@@ -48,7 +48,7 @@ NodePtr parse_bounded(const std::string& text, const std::string& file, Loaded& 
   return parse_document(text, file, out.errors);
 }
 
-void sort_by_place(std::vector<Diagnostic>& diagnostics, const std::vector<std::string>& files) {
+void sort_list(std::vector<Diagnostic>& diagnostics, const std::vector<std::string>& files) {
   std::map<std::string_view, std::size_t> order;
   for (const std::string& file : files) order.emplace(file, order.size());
   std::stable_sort(diagnostics.begin(), diagnostics.end(), [&](const Diagnostic& a, const Diagnostic& b) {
@@ -78,6 +78,10 @@ void load_included(const std::string& file, const Environment& environment, cons
 
 }  // namespace
 
+void sort_by_place(Loaded& loaded) {
+  for (auto* list : {&loaded.errors, &loaded.not_available, &loaded.warnings}) sort_list(*list, loaded.config.files);
+}
+
 Loaded load_text(const std::string& text, const std::string& name, const Environment& environment,
                  const Checks& checks) {
   Loaded out;
@@ -92,7 +96,7 @@ Loaded load_text(const std::string& text, const std::string& name, const Environ
     load_included(file, environment, checks, out, pending);
   }
   validate(out, pending);
-  for (auto* list : {&out.errors, &out.not_available, &out.warnings}) sort_by_place(*list, out.config.files);
+  sort_by_place(out);
   return out;
 }
 

@@ -42,6 +42,9 @@ Loaded load_file(const std::string& path, const Environment& environment, const 
 Loaded load_text(const std::string& text, const std::string& name, const Environment& environment,
                  const Checks& checks = {});
 
+/// Puts the lists in the order that Loaded promises, after something has added to them.
+void sort_by_place(Loaded& loaded);
+
 /// The effective configuration as YAML: included files merged, the environment filled in, every default written out.
 /// Loading a dump gives the same configuration. An option that is not available yet is written only where it was set.
 std::string dump(const Config& config);

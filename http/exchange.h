@@ -67,8 +67,12 @@ class Exchange {
   virtual bool body_finished() const = 0;
   virtual const Fields& trailers() const = 0;
 
-  /// Makes a reader that waits in read_body (in another task) end with kCancelled.
+  /// Makes a reader that waits in read_body or departed (in another task) end.
   virtual void cancel_read() = 0;
+
+  /// While nobody reads the body: returns true when the client has closed or broken the connection; false when it has
+  /// sent something else, or after cancel_read().
+  virtual Task<bool> departed() = 0;
 
   // --- the response ---------------------------------------------------------------------------------------------
 

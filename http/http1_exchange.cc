@@ -52,6 +52,24 @@ void Http1Session::H1Exchange::cancel_read() {
   session_.stream_.interrupt_read();
 }
 
+Task<bool> Http1Session::H1Exchange::departed() {
+  auto& s = session_;
+  read_cancelled_ = false;
+  while (!read_cancelled_) {
+    // What a client sends ahead is its next request: it is kept, while there is room, behind this one's head.
+    if (s.begin_ < s.end_ || body_begin_ < body_end_ || s.end_ == s.in_.size()) co_return false;
+    const IoResult got = s.stream_.try_read({s.in_.data() + s.end_, s.in_.size() - s.end_});
+    if (got.kind == IoResult::Kind::kOk) {
+      s.end_ += got.bytes;
+      co_return false;
+    }
+    if (got.kind != IoResult::Kind::kWouldBlock) co_return true;
+    const Wake wake = co_await s.stream_.wait_read(kNoDeadline);
+    if (wake == Wake::kCancelled) break;
+  }
+  co_return false;
+}
+
 Task<Result<>> Http1Session::H1Exchange::send_continue() {
   continue_due_ = false;
   iovec pieces[] = {piece("HTTP/1.1 100 Continue\r\n\r\n")};

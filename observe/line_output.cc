@@ -10,11 +10,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace headgate::observe {
 namespace {
 
-bool is_regular(int fd) {
+bool never_blocks(int fd) {
   struct stat info {};
   return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
@@ -33,7 +34,7 @@ std::size_t page_of_lines(const iovec& piece) {
 LineOutput::LineOutput(std::string target) {
   if (target == "stdout" || target == "stderr") {
     fd_ = target == "stdout" ? STDOUT_FILENO : STDERR_FILENO;
-    regular_ = is_regular(fd_);
+    never_blocks_ = never_blocks(fd_);
     return;
   }
   path_ = std::move(target);
@@ -50,7 +51,7 @@ UniqueFd LineOutput::open() const {
 void LineOutput::replace(UniqueFd fd) {
   owned_ = std::move(fd);
   fd_ = owned_.get();
-  regular_ = is_regular(fd_);
+  never_blocks_ = never_blocks(fd_);
 }
 
 bool LineOutput::wait_for_room(std::chrono::milliseconds wait) const {
@@ -62,11 +63,11 @@ bool LineOutput::wait_for_room(std::chrono::milliseconds wait) const {
 LineOutput::Outcome LineOutput::write_some(std::span<const iovec> pieces, std::chrono::milliseconds wait,
                                            std::size_t& written) {
   written = 0;
-  if (!regular_ && !wait_for_room(wait)) return Outcome::kNotNow;
+  if (!never_blocks_ && !wait_for_room(wait)) return Outcome::kNotNow;
   ssize_t n;
   do {
-    n = regular_ ? ::writev(fd_, pieces.data(), static_cast<int>(std::min<std::size_t>(pieces.size(), IOV_MAX)))
-                 : ::write(fd_, pieces[0].iov_base, page_of_lines(pieces[0]));
+    n = never_blocks_ ? ::writev(fd_, pieces.data(), static_cast<int>(std::min<std::size_t>(pieces.size(), IOV_MAX)))
+                      : ::write(fd_, pieces[0].iov_base, page_of_lines(pieces[0]));
   } while (n < 0 && errno == EINTR);
   if (n >= 0) {
     written = static_cast<std::size_t>(n);

@@ -38,7 +38,7 @@ class LineOutput {
   std::string path_;
   UniqueFd owned_;
   int fd_ = -1;
-  bool regular_ = false;
+  bool never_blocks_ = false;
 };
 
 }  // namespace headgate::observe

@@ -61,60 +61,67 @@ routing::RequestView view_of(const Request& request) {
           request.client};
 }
 
-/// Replaces the path by what a rewrite has made of it: "path" or "path?query" (the old query is added unless the new
-/// one ends with a question mark, as nginx does). False: the result is no path.
-bool adopt_rewritten(Request& request, std::string_view rewritten) {
+/// Replaces the path by what a rewrite has made of it. `question` is where its new query begins; the old one is added
+/// unless the new one ends with a question mark, as in nginx. False: the result is no path.
+bool adopt_rewritten(Request& request, std::string_view rewritten, std::size_t question) {
   auto& arena = request.exchange.arena();
-  const auto question = rewritten.find('?');
   std::string encoded;
   http::append_encoded_path(rewritten.substr(0, question), encoded);
   std::string path;
   if (!http::normalise_path(encoded, path)) return false;
   if (question != std::string_view::npos) {
     auto query = rewritten.substr(question + 1);
-    if (query.ends_with('?')) {
-      query.remove_suffix(1);
-      request.query = arena.copy(query);
-    } else if (query.empty()) {
-      request.query = {};
-    } else if (request.query.empty()) {
-      request.query = arena.copy(query);
-    } else {
-      request.query = arena.join({query, "&", request.query});
-    }
+    const bool alone = query.ends_with('?');
+    if (alone) query.remove_suffix(1);
+    const bool joined = !alone && !request.query.empty() && !query.empty();
+    request.query = joined ? arena.join({query, "&", request.query}) : query.empty() && !alone ? request.query : arena.copy(query);
   }
   request.path = arena.copy(path);
   request.path_as_sent = false;
   return true;
 }
 
-enum class Found { kRoute, kNone, kLoop, kBadRewrite };
+enum class Found { kRoute, kNone, kGaveUp, kLoop, kBadRewrite };
 
 /// Steps 5 and 6 of the path: the route, and its rewrite, which may lead to another lookup.
 Found find_route(Request& request, std::size_t site) {
   const auto& routes = request.generation->shared->routes;
   for (unsigned rewrites = 0;; ++rewrites) {
-    const std::size_t found = routes.find_route(site, view_of(request), request.captures);
+    bool gave_up = false;
+    const std::size_t found = routes.find_route(site, view_of(request), request.captures, nullptr, &gave_up);
     if (found == routing::RouteTable::kNone) {
       request.route = nullptr;
-      return Found::kNone;
+      return gave_up ? Found::kGaveUp : Found::kNone;
     }
     request.route = &request.site->routes[found];
     const auto& config = *request.route->config;
     if (!config.rewrite) return Found::kRoute;
     const bool has_action = !std::holds_alternative<std::monostate>(config.action);
     std::string rewritten;
-    if (!routes.rewrite(site, found, request.path, request, request.captures, rewritten)) {
+    routing::RewriteNotes notes;
+    if (!routes.rewrite(site, found, request.path, request, request.captures, rewritten, &notes)) {
+      if (notes.gave_up) return Found::kGaveUp;
       return has_action ? Found::kRoute : Found::kNone;
     }
+    if (rewrites == kMaxRewrites) return Found::kLoop;
     // The groups are views into the path that matched, which stays in the arena.
-    if (!adopt_rewritten(request, rewritten)) return Found::kBadRewrite;
+    if (!adopt_rewritten(request, rewritten, notes.question)) return Found::kBadRewrite;
     if (has_action) return Found::kRoute;
-    if (rewrites + 1 == kMaxRewrites) return Found::kLoop;
+  }
+}
+
+/// The answer when there is no route to take.
+Task<Result<>> respond_unrouted(Request& request, Found found) {
+  switch (found) {
+    case Found::kGaveUp: return request.respond_error(500, "regex_limit");
+    case Found::kLoop: return request.respond_error(500, "rewrite_loop");
+    case Found::kBadRewrite: return request.respond_error(500, "bad_rewrite");
+    default: return request.respond_error(404, "no_route");
   }
 }
 
 Task<Result<>> redirect_to_https(Request& request, int port) {
+  if (request.host.empty()) return request.respond_error(400, "missing_host");
   auto& arena = request.exchange.arena();
   const auto port_text = port == 443 ? std::string_view() : arena.join({":", std::to_string(port)});
   http::ResponseHead head;
@@ -157,9 +164,7 @@ Task<> serve(Request& request, const Surroundings& surroundings) {
 
   const Found found = find_route(request, site);
   if (found != Found::kRoute) {
-    if (found == Found::kNone) co_await request.respond_error(404, "no_route");
-    if (found == Found::kLoop) co_await request.respond_error(500, "rewrite_loop");
-    if (found == Found::kBadRewrite) co_await request.respond_error(500, "bad_rewrite");
+    co_await respond_unrouted(request, found);
     co_return;
   }
 

@@ -134,7 +134,9 @@ Task<> Worker::keep_house() {
     const Wake wake = co_await house_alarm_.wait(loop_.now() + kLogFlush);
     if (wake == Wake::kCancelled) co_return;
     if (!log_.empty()) log_.flush();
-    if (rounds % kFlushesPerSweep == 0) servers_.sweep();
+    if (rounds % kFlushesPerSweep != 0) continue;
+    servers_.sweep();
+    files_.trim(loop_.now());
   }
 }
 

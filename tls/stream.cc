@@ -94,6 +94,8 @@ IoResult TlsStream::try_read(std::span<char> into) {
     if (error == SSL_ERROR_WANT_READ) {
       if (total > 0) break;
       read_blocked_ = true;
+      // An idle connection keeps no record buffers; OpenSSL itself forgets some that the handshake used.
+      SSL_free_buffers(ssl_.get());
       return IoResult::would_block();
     }
     after_data_ = read_failure(error);

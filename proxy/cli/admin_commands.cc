@@ -27,6 +27,7 @@ constexpr std::size_t kLongestToken = 4096;
 struct Target {
   config::Address address;
   std::string token;
+  std::optional<config::Loaded> doubtful;  ///< a file with mistakes, when the address might have stood in it
 };
 
 std::string first_line(const std::string& path) {
@@ -43,10 +44,11 @@ std::optional<Target> find_target(const Options& options) {
   Target target;
   target.address = *config::parse_listen_address("unix:/run/headgate/admin.sock");
   if (const auto file = find_config_file(options.file)) {
-    const auto loaded = load(*file);
+    auto loaded = load(*file);
     const auto& admin = loaded.config.admin;
     if (admin.configured && !admin.listen.text.empty()) target.address = admin.listen;
     if (!admin.token_file.empty()) target.token = first_line(admin.token_file);
+    if (!loaded.errors.empty() && options.admin.empty()) target.doubtful = std::move(loaded);
   }
   if (!options.admin.empty()) {
     const auto given = config::parse_server_address(options.admin);
@@ -77,6 +79,7 @@ std::optional<std::string> call(const Options& options, const char* method, cons
   if (!target) return std::nullopt;
   const auto reply = call_admin(target->address, {method, path, target->token, timeout});
   if (!reply) {
+    if (target->doubtful) print_problems(*target->doubtful);
     std::cerr << "headgate: " << reply.error().message << '\n';
     return std::nullopt;
   }

@@ -75,6 +75,7 @@ int check(const Options& options) {
   auto loaded = load(*file);
   // With mistakes in it the file does not say reliably which other files it means.
   if (loaded.errors.empty()) check_files(loaded);
+  config::sort_by_place(loaded);
   print_problems(loaded);
   print_warnings(loaded);
   if (!loaded.usable()) return kFailed;

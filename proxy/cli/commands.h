@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: `headgate check`, `dump`, `explain`, `reload`, `status`, `version`, and the way to `serve` and
-// `demo`. The contract of all of them is docs/cli.md. Main thread only; whatever they print goes to stdout, complaints
+// `demo`. They are described in docs/operations.md. Main thread only; whatever they print goes to stdout, complaints
 // go to stderr.
 #pragma once
 

@@ -57,6 +57,7 @@ std::size_t explain_site(const config::Config& config, const routing::RouteTable
   print_other_sites(config, found, trace, question);
   if (none) {
     print_line("answer", "404, no site answers to '" + question.host + "'");
+    if (question.host.empty()) print_line("", "a whole URL, or -H 'Host: NAME', names a host");
     if (question.secure) {
       print_line("", "421 when the handshake was for another name, so that the client opens a new connection");
     }
@@ -122,19 +123,19 @@ const config::Route* explain_route(const config::Config& config, const routing::
     if (!table.rewrite(site, found, question.path, question, question.captures, rewritten, &notes)) {
       print_line("rewrite", std::string(question.path) + " does not match " + route->rewrite->regex);
       if (has_action && !notes.gave_up) return route;
-      print_line("answer", notes.gave_up ? "500, the rewrite gave up" : "404, the route has no action");
+      print_line("answer", notes.gave_up ? "500, the rewrite's regex gave up" : "404, the route has no action");
       return nullptr;
     }
     print_line("rewrite", std::string(question.path) + " -> " + rewritten + " (by " + route->rewrite->regex + ")");
+    if (rewrites == kMaxRewrites) {
+      print_line("answer", "500, more than " + std::to_string(kMaxRewrites) + " rewrites");
+      return nullptr;
+    }
     if (!question.adopt(rewritten, notes)) {
       print_line("answer", "500, the rewrite gave no path");
       return nullptr;
     }
     if (has_action) return route;
-    if (rewrites + 1 == kMaxRewrites) {
-      print_line("answer", "500, more than " + std::to_string(kMaxRewrites) + " rewrites");
-      return nullptr;
-    }
   }
 }
 

@@ -188,7 +188,7 @@ void explain_action(const config::Config& config, const config::Site& site, cons
     explain_static(route, *files, question);
   } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
     print_line("action", "redirect");
-    print_line("answer", std::to_string(redirect->status) + " to " + question.expand(redirect->to));
+    print_line("answer", std::to_string(redirect->status) + " to " + question.expand_url(redirect->to));
   } else if (const auto* respond = std::get_if<config::Respond>(&route.action)) {
     print_line("action", "respond");
     const std::string body = question.expand(respond->body);

@@ -191,6 +191,25 @@ void Question::append(const routing::Variable& variable, std::string& out) const
   }
 }
 
+std::string Question::expand_url(const std::string& text) const {
+  struct Encoded final : routing::Variables {
+    explicit Encoded(const Question& from) : question(from) {}
+    void append(const routing::Variable& variable, std::string& out) const override {
+      using Kind = routing::Variable::Kind;
+      std::string plain;
+      question.append(variable, plain);
+      if (variable.kind == Kind::kUri || variable.kind == Kind::kCapture) {
+        http::append_encoded_path(plain, out);
+      } else {
+        out += plain;
+      }
+    }
+    const Question& question;
+  };
+  const auto parsed = routing::Template::parse(text);
+  return parsed ? parsed->expand(Encoded(*this)) : text;
+}
+
 std::string Question::expand(const std::string& text) const {
   const auto parsed = routing::Template::parse(text);
   return parsed ? parsed->expand(*this) : text;

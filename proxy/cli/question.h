@@ -51,6 +51,8 @@ class Question final : public routing::Variables {
 
   void append(const routing::Variable& variable, std::string& out) const override;
   std::string expand(const std::string& text) const;
+  /// As the Location of a redirect: what stands for decoded paths is encoded again.
+  std::string expand_url(const std::string& text) const;
 
  private:
   bool read_url(const std::string& url, std::string& problem);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/handlers/forward.h"
 
+#include <algorithm>
+
 #include "http/http1_client.h"
 #include "proxy/generation.h"
 #include "proxy/handlers/tunnel.h"
@@ -13,6 +15,9 @@ namespace {
 constexpr Duration kTunnelIdle = std::chrono::hours(1);
 /// Pieces of a body that one exchange moves before the others have their turn.
 constexpr unsigned kPiecesPerTurn = 16;
+/// An origin that is silent for this long has its client watched: nobody may be there any more to hear the answer. Until
+/// then even a client that closes its half after the request, as simple ones do, gets it.
+constexpr Duration kPatience = std::chrono::seconds(1);
 /// Servers that are asked one after another while none accepts the connection.
 constexpr unsigned kMaxConnectAttempts = 3;
 
@@ -22,9 +27,15 @@ struct Attempt {
   const config::UpstreamTimeouts& timeouts;
   http::ClientExchange& origin;
   bool uploading = false;
-  bool upload_failed_downstream = false;  ///< the client's side of the upload: nothing an origin could mend
-  Error upload_error{};
+  Error client_error{};  ///< of the client's side, found beside the wait for the origin
+  bool client_failed = false;
+  Task<> watcher;  ///< watches the client while the origin is silent
 };
+
+void fail_client(Attempt& attempt, const Error& error) {
+  attempt.client_failed = true;
+  attempt.client_error = error;
+}
 
 enum class Verdict { kDone, kRetry, kFailed };
 
@@ -40,8 +51,7 @@ Task<> upload(Attempt& attempt) {
   for (unsigned pieces = 1;; ++pieces) {
     const auto piece = co_await exchange.read_body();
     if (!piece) {
-      attempt.upload_failed_downstream = true;
-      attempt.upload_error = piece.error();
+      fail_client(attempt, piece.error());
       break;
     }
     const bool last = exchange.body_finished() && exchange.trailers().empty();
@@ -62,20 +72,61 @@ Task<> upload(Attempt& attempt) {
   attempt.origin.interrupt_read();
 }
 
+Task<> watch_client(Attempt& attempt) {
+  const bool gone = co_await attempt.request.exchange.departed();
+  if (!gone) co_return;
+  fail_client(attempt, {Errc::kClosed, Side::kDownstream, "client_closed"});
+  attempt.origin.interrupt_read();
+}
+
+/// A limit for one wait on the origin: its real deadline, or sooner while the client is not watched yet.
+class Silence {
+ public:
+  Silence(Attempt& attempt, Duration limit)
+      : attempt_(attempt), limit_(limit), deadline_(deadline_after(loop().now(), limit)) {}
+
+  /// While the request is still on its way the origin owes nothing.
+  TimePoint next() const {
+    if (attempt_.uploading) return kNoDeadline;
+    return attempt_.watcher ? deadline_ : std::min(deadline_, loop().now() + kPatience);
+  }
+
+  /// After a wait that failed: true when it is to be tried again, with the watcher at work or the clock begun anew.
+  bool goes_on(const Error& error, bool was_uploading) {
+    if (attempt_.client_failed) return false;
+    if (error.code == Errc::kCancelled && was_uploading && !attempt_.uploading) {
+      deadline_ = deadline_after(loop().now(), limit_);
+      return true;
+    }
+    if (error.code != Errc::kTimeout || loop().now() >= deadline_) return false;
+    if (!attempt_.watcher) {
+      attempt_.watcher = watch_client(attempt_);
+      attempt_.watcher.start();
+    }
+    return !attempt_.client_failed;
+  }
+
+ private:
+  Loop& loop() const { return attempt_.request.exchange.loop(); }
+  Attempt& attempt_;
+  Duration limit_;
+  TimePoint deadline_;
+};
+
+Error reason_of(const Attempt& attempt, const Error& error) {
+  return attempt.client_failed ? attempt.client_error : error;
+}
+
 /// The final head, with interim ones passed on.
 Task<Result<const http::ResponseHead*>> await_answer(Attempt& attempt) {
   auto& exchange = attempt.request.exchange;
-  TimePoint deadline = deadline_after(exchange.loop().now(), attempt.timeouts.first_byte);
+  Silence silence(attempt, attempt.timeouts.first_byte);
   for (;;) {
     const bool was_uploading = attempt.uploading;
-    const auto head = co_await attempt.origin.read_head(was_uploading ? kNoDeadline : deadline);
-    if (attempt.upload_failed_downstream) co_return attempt.upload_error;
+    const auto head = co_await attempt.origin.read_head(silence.next());
     if (!head) {
-      if (head.error().code == Errc::kCancelled && was_uploading && !attempt.uploading) {
-        deadline = deadline_after(exchange.loop().now(), attempt.timeouts.first_byte);
-        continue;
-      }
-      co_return head.error();
+      if (silence.goes_on(head.error(), was_uploading)) continue;
+      co_return reason_of(attempt, head.error());
     }
     const int status = (*head)->status;
     if (status >= 200 || status == 101) co_return *head;
@@ -89,6 +140,17 @@ Task<Result<const http::ResponseHead*>> await_answer(Attempt& attempt) {
   }
 }
 
+/// The next piece of the content, or why there is none.
+Task<Result<std::span<const char>>> next_piece(Attempt& attempt) {
+  Silence silence(attempt, attempt.timeouts.idle);
+  for (;;) {
+    const bool was_uploading = attempt.uploading;
+    const auto piece = co_await attempt.origin.read_body(silence.next());
+    if (piece) co_return *piece;
+    if (!silence.goes_on(piece.error(), was_uploading)) co_return reason_of(attempt, piece.error());
+  }
+}
+
 /// The head goes out with the first bytes of the content when these are there, else at once.
 Task<Result<>> download(Attempt& attempt) {
   auto& exchange = attempt.request.exchange;
@@ -98,7 +160,7 @@ Task<Result<>> download(Attempt& attempt) {
     if (!flushed) co_return flushed.error();
   }
   for (unsigned pieces = 1;; ++pieces) {
-    const auto piece = co_await origin.read_body(deadline_after(exchange.loop().now(), attempt.timeouts.idle));
+    const auto piece = co_await next_piece(attempt);
     if (!piece) co_return piece.error();
     const bool last = origin.body_finished() && origin.trailers().empty();
     const auto sent = co_await exchange.write(*piece, last);
@@ -129,6 +191,11 @@ Task<Result<>> tunnel(Attempt& attempt, const http::ResponseHead& head) {
 Task<> answer(Attempt& attempt, const http::ResponseHead& head) {
   auto& request = attempt.request;
   if (head.status == 101) {
+    if (attempt.watcher) {
+      attempt.request.exchange.cancel_read();
+      co_await attempt.watcher;
+      attempt.watcher = {};
+    }
     if (request.exchange.request.upgrade.empty()) {
       co_await request.respond_error(502, "upstream_unasked_upgrade");
       co_return;
@@ -156,7 +223,7 @@ Task<AttemptResult> attempt_once(Request& request, upstream::Lease& lease) {
   auto& exchange = request.exchange;
   const auto& timeouts = request.route->timeouts;
   http::Http1ClientExchange origin(exchange.loop(), lease.stream(), timeouts.idle);
-  Attempt attempt{request, timeouts, origin};
+  Attempt attempt{.request = request, .timeouts = timeouts, .origin = origin, .watcher = {}};
   const TimePoint sent_at = exchange.loop().now();
   const bool body_untouched = exchange.body_bytes() == 0;
   origin.start(upstream_request(request));
@@ -196,6 +263,10 @@ Task<AttemptResult> attempt_once(Request& request, upstream::Lease& lease) {
       origin.cancel();
     }
     co_await uploader;
+  }
+  if (attempt.watcher) {
+    if (!attempt.watcher.done()) exchange.cancel_read();
+    co_await attempt.watcher;
   }
   if (result.verdict == Verdict::kDone && origin.reusable()) lease.give_back();
   co_return result;

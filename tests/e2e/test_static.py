@@ -358,7 +358,7 @@ class Safety(StaticTest):
     def test_symlinks(self):
         outside = self.folder()
         write_files(outside, {"secret.txt": "secret", "dir/secret.txt": "secret"})
-        for setting, inside_status, outside_status in [("", 200, 404), ("follow_symlinks: always", 200, 200), ("follow_symlinks: never", 404, 404)]:
+        for setting, inside, beyond in [("", True, False), ("follow_symlinks: always", True, True), ("follow_symlinks: never", False, False)]:
             with self.subTest(setting):
                 edge = self.site({"real.txt": "inside"}, setting)
                 (self.root / "inside.txt").symlink_to("real.txt")
@@ -366,11 +366,11 @@ class Safety(StaticTest):
                 (self.root / "outdir").symlink_to(outside / "dir")
                 (self.root / "up.txt").symlink_to(os.path.relpath(outside / "secret.txt", self.root))
                 (self.root / "loop").symlink_to("loop")
-                self.assertEqual(edge.fetch("/inside.txt").status, inside_status)
+                self.assertEqual(edge.fetch("/inside.txt").status == 200, inside)
                 for target in ("/outside.txt", "/outdir/secret.txt", "/up.txt"):
                     response = edge.fetch(target)
-                    self.assertEqual(response.status == 200, outside_status == 200, target)
-                    self.assertEqual("secret" in response.text, outside_status == 200)
+                    self.assertIn(response.status, (200,) if beyond else (403, 404), target)
+                    self.assertEqual("secret" in response.text, beyond)
                 self.assertIn(edge.fetch("/loop").status, (403, 404))
 
     def test_no_spelling_leaves_the_root(self):

@@ -121,7 +121,7 @@ TEST_F(AccessLogTest, WorkersWriteWholeLinesInTheirOwnOrder) {
       workers.emplace_back([&log, w] {
         AccessLog::Writer writer(log);
         for (int i = 0; i < kLines; ++i) {
-          writer.log(record("/" + std::to_string(w) + "/" + std::to_string(i)));
+          writer.log(record(std::string("/").append(std::to_string(w)).append("/").append(std::to_string(i))));
           if (i % 97 == 0) writer.flush();
         }
       });

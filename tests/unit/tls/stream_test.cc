@@ -52,6 +52,16 @@ class StreamTest : public TlsTest {
   }
   Task<> sending(TlsStream& stream, std::string out, Result<>& sent) { sent = co_await send(stream, std::move(out)); }
 
+  Task<StreamResult> accept_in_place(std::unique_ptr<Socket> from) {
+    auto stream = co_await accept(server_, std::move(from), soon());
+    co_return std::move(stream);
+  }
+  Task<StreamResult> connect_in_place(std::unique_ptr<Socket> from) {
+    const std::string name = "a.example";
+    auto stream = co_await connect(client_, std::move(from), name, soon());
+    co_return std::move(stream);
+  }
+
   void carry_both_ways(Handshake& both) {
     const std::string up = noise(700'001);
     const std::string down = noise(900'003);
@@ -352,6 +362,16 @@ TEST_F(StreamTest, APeerThatLeavesAtOnce) {
   ASSERT_FALSE(got.has_value());
   EXPECT_EQ(got.error().code, Errc::kClosed);
   EXPECT_STREQ(got.error().reason, "tls_handshake_closed");
+}
+
+TEST_F(StreamTest, ACoroutineMayAwaitBothEndsInPlace) {
+  // The socket is handed over within the co_await expression, as callers write it.
+  auto [left, right] = descriptors();
+  const auto both = run_both(accept_in_place(socket(std::move(left), Side::kDownstream)),
+                             connect_in_place(socket(std::move(right), Side::kUpstream)));
+  ASSERT_TRUE(both.first.has_value());
+  ASSERT_TRUE(both.second.has_value());
+  EXPECT_EQ(pass(**both.first, **both.second, "x"), "x");
 }
 
 TEST_F(StreamTest, AHandshakeCanBeCancelled) {
