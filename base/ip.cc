@@ -93,7 +93,6 @@ std::string Cidr::to_string() const {
 }
 
 SocketAddress SocketAddress::ip(const IpAddress& address, std::uint16_t port) {
-  SocketAddress result;
   if (address.is_v4()) {
     sockaddr_in v4{};
     v4.sin_family = AF_INET;

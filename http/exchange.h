@@ -61,6 +61,8 @@ class Exchange {
   /// Sends "100 Continue" first where the client waits for it. Deadline: the session's idle limit for each wait.
   virtual Task<Result<std::span<const char>>> read_body() = 0;
   virtual bool has_body() const = 0;  ///< false: read_body would give the end at once
+  /// True when bytes of the body are at hand, so that read_body would not wait.
+  virtual bool body_ready() const = 0;
 
   /// Bytes of the body given out so far.
   std::uint64_t body_bytes() const { return body_bytes_; }

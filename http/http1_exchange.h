@@ -23,6 +23,7 @@ class Http1Session::H1Exchange final : public Exchange {
   // Exchange
   Task<Result<std::span<const char>>> read_body() override;
   bool has_body() const override { return kind_ != BodyKind::kNone; }
+  bool body_ready() const override { return session_.begin_ < session_.end_; }
   bool body_finished() const override { return body_finished_; }
   const Fields& trailers() const override { return parser_.trailers(); }
   void cancel_read() override;

@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint64_t kMinOverhead = 16 * 1024;
 constexpr std::uint64_t kOverheadPerByte = 8;
 constexpr std::size_t kMaxTrailers = 8 * 1024;
+/// No honest chunk is larger, and sums of sizes stay far from overflow.
+constexpr std::uint64_t kMaxChunk = std::uint64_t{1} << 60;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -91,6 +93,12 @@ struct Http1Parser::Callbacks {
       extend(me, span, at, length);
       return 0;
     }
+    // A value that goes on elsewhere than where it stopped was folded.
+    if (span.size > 0 && at != me.value_end_ && (at != me.base_ || me.last_byte_ == '\n')) {
+      me.trailers_folded_ = true;
+      return -1;
+    }
+    me.value_end_ = at + length;
     if (me.trailer_text_.size() + length > kMaxTrailers) {
       me.trailers_too_large_ = true;
       return -1;
@@ -102,6 +110,8 @@ struct Http1Parser::Callbacks {
   }
 
   static int on_headers_complete(llhttp_t*) { return HPE_PAUSED; }
+
+  static int on_chunk_header(llhttp_t* p) { return p->content_length > kMaxChunk ? -1 : 0; }
 
   static int on_body(llhttp_t* p, const char* at, std::size_t length) {
     auto& me = self(p);
@@ -123,6 +133,7 @@ struct Http1Parser::Callbacks {
     settings.on_header_field_complete = on_name_complete;
     settings.on_header_value = on_value;
     settings.on_headers_complete = on_headers_complete;
+    settings.on_chunk_header = on_chunk_header;
     settings.on_body = on_body;
     settings.on_message_complete = on_message_complete;
     return settings;
@@ -148,7 +159,7 @@ void Http1Parser::reset() {
   too_many_fields_ = keep_alive_ = expects_continue_ = false;
   body_kind_ = BodyKind::kNone;
   content_length_ = 0;
-  in_body_ = finished_ = trailers_too_large_ = false;
+  in_body_ = finished_ = trailers_too_large_ = trailers_folded_ = false;
   overhead_ = content_ = 0;
   last_byte_ = 0;
   trailer_text_.clear();
@@ -197,7 +208,7 @@ Http1Parser::Outcome Http1Parser::reject_llhttp(const char* data, std::size_t si
     case HPE_INVALID_VERSION:
     case HPE_INVALID_CONSTANT:
       if (version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
-          is_digit(version[7])) {
+          is_digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0") {
         return reject(505, "version_not_supported", "HTTP/1.0 and HTTP/1.1 are spoken here");
       }
       break;
@@ -231,10 +242,13 @@ Http1Parser::Outcome Http1Parser::check_lines(const char* data) {
   return Outcome::kComplete;
 }
 
-void Http1Parser::take_fields(const char* data, Fields& fields) const {
+/// False for a field without a name, which llhttp lets pass.
+bool Http1Parser::take_fields(const char* data, Fields& fields) const {
   for (const auto& span : fields_) {
+    if (span.name.size == 0) return false;
     fields.add({data + span.name.offset, span.name.size}, trim({data + span.value.offset, span.value.size}));
   }
+  return true;
 }
 
 Http1Parser::Outcome Http1Parser::take_request(const char* data, RequestHead& head) {
@@ -250,7 +264,10 @@ Http1Parser::Outcome Http1Parser::take_request(const char* data, RequestHead& he
     return reject(400, "bad_request", "the request line does not end with HTTP/1.1");
   }
   head.version = parser_.http_minor == 0 ? Version::kHttp10 : Version::kHttp11;
-  take_fields(data, head.fields);
+  if (url_.offset != line_begin_ + head.method_name.size() + 1) {
+    return reject(400, "bad_request", "the parts of the request line stand one space apart");
+  }
+  if (!take_fields(data, head.fields)) return reject(400, "empty_field_name", "a header field without a name");
   if (const auto outcome = check_framing(head.fields); outcome != Outcome::kComplete) return outcome;
   if (body_kind_ == BodyKind::kChunked && head.version == Version::kHttp10) {
     return reject(400, "transfer_encoding_in_http10", "Transfer-Encoding in a request of HTTP/1.0");
@@ -349,8 +366,11 @@ Http1Parser::Outcome Http1Parser::take_response(const char* data, Method method,
   if (head.status < 100 || head.status > 599 || parser_.http_major != 1) {
     return reject(502, "bad_response", "the status line is not that of HTTP/1");
   }
-  take_fields(data, head.fields);
+  if (!take_fields(data, head.fields)) return reject(502, "bad_response", "a header field without a name");
   if (const auto outcome = check_framing(head.fields); outcome != Outcome::kComplete) return outcome;
+  if (body_kind_ == BodyKind::kChunked && parser_.http_minor == 0) {
+    return reject(502, "bad_response", "Transfer-Encoding in a response of HTTP/1.0");
+  }
   const Fields& fields = head.fields;
   keep_alive_ = parser_.http_minor == 0 ? fields.list_contains(FieldId::kConnection, "keep-alive")
                                         : !fields.list_contains(FieldId::kConnection, "close");
@@ -371,6 +391,7 @@ Http1Parser::Decoded Http1Parser::decode_chunked(char* data, std::size_t size) {
   Decoded result;
   base_ = data;
   write_ = data;
+  value_end_ = nullptr;
   if (!in_body_) {
     in_body_ = true;
     name_done_ = true;
@@ -384,7 +405,7 @@ Http1Parser::Decoded Http1Parser::decode_chunked(char* data, std::size_t size) {
   } else {
     rejection_ = trailers_too_large_ || too_many_fields_
                      ? Rejection{431, "trailers_too_large", "the trailers are larger than allowed"}
-                     : Rejection{400, "bad_chunk", "a chunk is not well-formed"};
+                     : Rejection{400, trailers_folded_ ? "folded_trailer" : "bad_chunk", "a chunk is not well-formed"};
     result.ok = false;
     return result;
   }
@@ -405,18 +426,26 @@ Http1Parser::Decoded Http1Parser::decode_chunked(char* data, std::size_t size) {
       result.ok = false;
       return result;
     }
-    finish_trailers();
+    if (!take_trailers()) {
+      rejection_ = {400, "bad_trailer", "a trailer that is no field"};
+      result.ok = false;
+      return result;
+    }
   } else if (result.consumed > 0) {
     last_byte_ = data[result.consumed - 1];
   }
   return result;
 }
 
-void Http1Parser::finish_trailers() {
+bool Http1Parser::take_trailers() {
+  const std::string_view text(trailer_text_);
   for (const auto& span : trailer_spans_) {
-    const std::string_view text(trailer_text_);
-    trailers_.add(text.substr(span.name.offset, span.name.size), trim(text.substr(span.value.offset, span.value.size)));
+    const auto name = text.substr(span.name.offset, span.name.size);
+    const auto value = trim(text.substr(span.value.offset, span.value.size));
+    if (!is_token(name) || !is_field_value(value)) return false;
+    trailers_.add(name, value);
   }
+  return true;
 }
 
 }  // namespace headgate::http

@@ -86,8 +86,8 @@ class Http1Parser {
   Outcome check_target(RequestHead& head);
   Outcome check_host(RequestHead& head);
   Outcome check_framing(const Fields& fields);
-  void take_fields(const char* data, Fields& fields) const;
-  void finish_trailers();
+  bool take_fields(const char* data, Fields& fields) const;
+  bool take_trailers();
 
   llhttp_t parser_;
   Kind kind_;
@@ -110,6 +110,8 @@ class Http1Parser {
   bool in_body_ = false;
   bool finished_ = false;
   bool trailers_too_large_ = false;
+  bool trailers_folded_ = false;
+  const char* value_end_ = nullptr;  // of the last piece of a trailer, during a call
   char* write_ = nullptr;          // where the next byte of content goes, while decoding in place
   std::uint64_t overhead_ = 0;     // bytes of chunk framing so far
   std::uint64_t content_ = 0;      // bytes of content so far

@@ -162,8 +162,11 @@ void Instance::start_admin() {
 }
 
 void Instance::follow_certificates() {
-  if (generation_->certificates && generation_->config.tls.watch) tasks_.spawn(generation_->certificates->watch(loop_));
+  if (generation_->certificates && generation_->config.tls.watch) tasks_.spawn(watch(generation_->certificates));
 }
+
+/// Keeps the store for as long as it is watched: its generation may go first.
+Task<> Instance::watch(std::shared_ptr<tls::CertificateStore> certificates) { co_await certificates->watch(loop_); }
 
 Instance::ReloadOutcome Instance::reload() {
   ReloadOutcome outcome;

@@ -50,6 +50,7 @@ class Instance {
   void announce(const BoundListeners& listeners) const;
   void start_admin();
   void follow_certificates();
+  Task<> watch(std::shared_ptr<tls::CertificateStore> certificates);
   Task<> follow_signals();
   void stop();
   Task<> finish();

@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kLogFlush = std::chrono::milliseconds(100);
 constexpr unsigned kFlushesPerSweep = 10;
+constexpr Duration kBreakOffRound = std::chrono::milliseconds(50);
 
 /// One relaxed writer: no locked instruction on the path.
 void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
@@ -121,8 +122,12 @@ Task<> Worker::wind_down() {
     drain_alarm_.clear();
   }
   if (serving_.size() > 0) log::warn("worker {}: breaking off {} connections", index_, serving_.size());
-  for (auto& connection : connections_) connection.cancel();
-  co_await serving_.join(kNoDeadline);
+  // What is leased in the meantime (a connect that has just succeeded) is cancelled in the next round.
+  while (serving_.size() > 0) {
+    for (auto& connection : connections_) connection.cancel();
+    servers_.cancel_leased();
+    co_await serving_.join(loop_.now() + kBreakOffRound);
+  }
   co_await servers_.stop();
   log_.flush();
   house_alarm_.cancel();

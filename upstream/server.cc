@@ -16,7 +16,7 @@ constexpr Duration kResolveTimeout = std::chrono::seconds(5);
 }  // namespace
 
 void Lease::give_back() {
-  if (stream_) server_->keep(std::move(stream_), requests_ + 1);
+  if (connection_) server_->keep(std::move(connection_));
 }
 
 std::string Server::Settings::identity() const {
@@ -51,28 +51,44 @@ Server::~Server() = default;
 Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
   while (!fresh && !idle_.empty()) {
     // The one used last: the least likely to be timing out at the origin just now.
-    Idle idle = std::move(idle_.back());
+    auto connection = std::move(idle_.back());
     idle_.pop_back();
-    if (idle.stream->has_pending_input()) continue;  // closed, or saying something nobody asked for
-    co_return Lease(shared_from_this(), std::move(idle.stream), idle.requests);
+    if (connection->stream->has_pending_input()) continue;  // closed, or saying something nobody asked for
+    co_return lend(std::move(connection));
   }
-  auto self = shared_from_this();
+  const auto self = shared_from_this();  // a reload may forget us while we wait
   auto stream = co_await open(deadline);
   if (!stream) co_return stream.error();
-  co_return Lease(std::move(self), std::move(*stream), 0);
+  auto connection = std::make_unique<OriginConnection>();
+  connection->stream = std::move(*stream);
+  co_return lend(std::move(connection));
 }
 
-void Server::keep(std::unique_ptr<ByteStream> stream, std::uint64_t requests) {
+Lease Server::lend(std::unique_ptr<OriginConnection> connection) {
+  leased_.push_back(*connection);
+  return Lease(shared_from_this(), std::move(connection));
+}
+
+void Server::keep(std::unique_ptr<OriginConnection> connection) {
+  connection->unlink();
+  connection->idle_since = loop_.now();
+  ++connection->requests;
   const auto& keepalive = settings_.keepalive;
-  if (keepalive.max_requests != 0 && requests >= keepalive.max_requests) return;
+  if (keepalive.max_requests != 0 && connection->requests >= keepalive.max_requests) return;
   if (keepalive.idle_connections == 0) return;
   if (idle_.size() >= keepalive.idle_connections) idle_.erase(idle_.begin());
-  idle_.push_back({std::move(stream), loop_.now(), requests});
+  idle_.push_back(std::move(connection));
 }
 
 void Server::sweep() {
   const TimePoint oldest = loop_.now() - settings_.keepalive.idle_timeout;
-  std::erase_if(idle_, [&](Idle& idle) { return idle.since < oldest || idle.stream->has_pending_input(); });
+  std::erase_if(idle_, [&](const auto& connection) {
+    return connection->idle_since < oldest || connection->stream->has_pending_input();
+  });
+}
+
+void Server::cancel_leased() {
+  for (auto& connection : leased_) connection.stream->cancel();
 }
 
 Task<> Server::stop() {

@@ -2,6 +2,8 @@
 // One server of an upstream as one worker sees it: where it is, and the connections to it that are kept for reuse.
 #pragma once
 
+#include <boost/intrusive/list.hpp>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,23 +20,29 @@ namespace headgate::upstream {
 
 class Server;
 
-/// A connection to a server, out on loan for one exchange. Destroyed: closed. give_back(): kept for the next one.
+/// An open connection to a server: out on loan or kept.
+struct OriginConnection
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  std::unique_ptr<ByteStream> stream;
+  std::uint64_t requests = 0;  ///< carried so far
+  TimePoint idle_since{};
+};
+
+/// A connection out on loan for one exchange. Destroyed: closed. give_back(): kept for the next one.
 class Lease {
  public:
-  Lease() = default;
-  Lease(std::shared_ptr<Server> server, std::unique_ptr<ByteStream> stream, std::uint64_t requests)
-      : server_(std::move(server)), stream_(std::move(stream)), requests_(requests) {}
+  Lease(std::shared_ptr<Server> server, std::unique_ptr<OriginConnection> connection)
+      : server_(std::move(server)), connection_(std::move(connection)) {}
 
-  ByteStream& stream() { return *stream_; }
+  ByteStream& stream() { return *connection_->stream; }
   /// It has carried a request before: the origin may be closing it at this very moment.
-  bool reused() const { return requests_ > 0; }
+  bool reused() const { return connection_->requests > 0; }
   /// The exchange has ended well. Nothing may wait on the stream any more.
   void give_back();
 
  private:
   std::shared_ptr<Server> server_;
-  std::unique_ptr<ByteStream> stream_;
-  std::uint64_t requests_ = 0;
+  std::unique_ptr<OriginConnection> connection_;
 };
 
 /// Loop thread only. Shared by the generations that name it (ServerSet), so that a reload keeps its connections.
@@ -63,17 +71,16 @@ class Server : public std::enable_shared_from_this<Server> {
   void sweep();
   std::size_t idle_connections() const { return idle_.size(); }
 
+  /// Ends every wait on a connection that is out on loan: its exchange fails.
+  void cancel_leased();
+
   /// Closes all that is kept and waits for a lookup that is under way. Before the loop ends.
   Task<> stop();
 
  private:
   friend class Lease;
-  struct Idle {
-    std::unique_ptr<ByteStream> stream;
-    TimePoint since;
-    std::uint64_t requests;
-  };
-  void keep(std::unique_ptr<ByteStream> stream, std::uint64_t requests);
+  Lease lend(std::unique_ptr<OriginConnection> connection);
+  void keep(std::unique_ptr<OriginConnection> connection);
   Task<Result<SocketAddress>> address(TimePoint deadline);
   Task<> refresh();
   Task<Result<std::unique_ptr<ByteStream>>> open(TimePoint deadline);
@@ -82,7 +89,8 @@ class Server : public std::enable_shared_from_this<Server> {
   Resolver& resolver_;
   const Settings settings_;
   const std::shared_ptr<tls::ClientContext> tls_;
-  std::vector<Idle> idle_;  // the one used last at the end
+  std::vector<std::unique_ptr<OriginConnection>> idle_;  // the one used last at the end
+  boost::intrusive::list<OriginConnection, boost::intrusive::constant_time_size<false>> leased_;
 
   std::vector<SocketAddress> addresses_;
   std::size_t next_address_ = 0;

@@ -21,6 +21,10 @@ void ServerSet::sweep() {
   }
 }
 
+void ServerSet::cancel_leased() {
+  for (auto& [identity, server] : servers_) server->cancel_leased();
+}
+
 Task<> ServerSet::stop() {
   for (auto& [identity, server] : servers_) co_await server->stop();
   servers_.clear();

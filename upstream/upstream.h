@@ -22,6 +22,7 @@ class ServerSet {
 
   /// Sweeps idle connections and forgets servers that no generation uses any more.
   void sweep();
+  void cancel_leased();  ///< as Server::cancel_leased, of all
   Task<> stop();
 
  private:

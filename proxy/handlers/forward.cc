@@ -44,10 +44,24 @@ struct AttemptResult {
   Error error{};
 };
 
+/// Whoever waits for the answer without a limit, because the request was still on its way, begins to count now.
+void end_upload(Attempt& attempt) {
+  attempt.uploading = false;
+  attempt.origin.interrupt_read();
+}
+
 /// Copies the request's body to the origin; runs beside the reader of the answer.
 Task<> upload(Attempt& attempt) {
   auto& exchange = attempt.request.exchange;
   attempt.uploading = true;
+  if (!exchange.body_ready()) {
+    // The origin may answer the head alone, and the client may be waiting for that before it sends more.
+    const auto sent = co_await attempt.origin.write({}, false);
+    if (!sent) {
+      end_upload(attempt);
+      co_return;
+    }
+  }
   for (unsigned pieces = 1;; ++pieces) {
     const auto piece = co_await exchange.read_body();
     if (!piece) {
@@ -67,9 +81,7 @@ Task<> upload(Attempt& attempt) {
     }
     if (pieces % kPiecesPerTurn == 0) co_await exchange.loop().yield();
   }
-  attempt.uploading = false;
-  // Whoever waits for the answer without a limit, because the request was still on its way, begins to count now.
-  attempt.origin.interrupt_read();
+  end_upload(attempt);
 }
 
 Task<> watch_client(Attempt& attempt) {

@@ -150,7 +150,8 @@ class Client:
         try:
             self.sock.connect(address)
             if tls is not None:
-                self.sock = tls.wrap_socket(self.sock, server_hostname=server_name, session=session)
+                # An end without a close_notify must not pass for an orderly one.
+                self.sock = tls.wrap_socket(self.sock, server_hostname=server_name, session=session, suppress_ragged_eofs=False)
         except BaseException:
             self.sock.close()
             raise

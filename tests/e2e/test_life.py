@@ -71,7 +71,7 @@ class Reload(GateTest):
     def test_bad_file_changes_nothing(self):
         edge = self.gate(ONE)
         for text, place, word in [("sites:\n  - routes:\n      - { path: /*, prox: x }\n", "3:", "proxy"),
-                                  ("sites: [\n", "2:|1:", ""),
+                                  ("sites: [\n", ":", ""),
                                   ("sites: [{ routes: [{ path: /*, proxy: nowhere }] }]\n", "1:", "nowhere"),
                                   ("limits: { header_timeout: soon }\n" + ONE, "1:", "soon")]:
             with self.subTest(text):

@@ -41,6 +41,8 @@ class FakeExchange final : public http::Exchange {
 
   Task<Result<std::span<const char>>> read_body() override { co_return std::span<const char>(); }
   bool has_body() const override { return false; }
+  bool body_ready() const override { return false; }
+  Task<bool> departed() override { co_return false; }
   bool body_finished() const override { return true; }
   const http::Fields& trailers() const override { return trailers_; }
   void cancel_read() override {}
