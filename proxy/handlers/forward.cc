@@ -134,6 +134,7 @@ Task<Result<const http::ResponseHead*>> await_answer(Attempt& attempt) {
   auto& exchange = attempt.request.exchange;
   Silence silence(attempt, attempt.timeouts.first_byte);
   for (;;) {
+    if (attempt.client_failed) co_return attempt.client_error;  // found before there was a wait to interrupt
     const bool was_uploading = attempt.uploading;
     const auto head = co_await attempt.origin.read_head(silence.next());
     if (!head) {
@@ -156,6 +157,7 @@ Task<Result<const http::ResponseHead*>> await_answer(Attempt& attempt) {
 Task<Result<std::span<const char>>> next_piece(Attempt& attempt) {
   Silence silence(attempt, attempt.timeouts.idle);
   for (;;) {
+    if (attempt.client_failed) co_return attempt.client_error;  // found before there was a wait to interrupt
     const bool was_uploading = attempt.uploading;
     const auto piece = co_await attempt.origin.read_body(silence.next());
     if (piece) co_return *piece;
@@ -304,6 +306,11 @@ Task<> respond_failure(Request& request, const Error& error) {
         request.error = error.reason;
         break;  // the client is gone
     }
+    co_return;
+  }
+  if (error.code == Errc::kCancelled) {
+    // Only the end of shutdown_grace cancels what waits for an origin.
+    co_await request.respond_error(503, "stopping");
     co_return;
   }
   const bool timeout = error.code == Errc::kTimeout;
