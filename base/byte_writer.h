@@ -18,6 +18,7 @@ class ByteWriter {
   explicit ByteWriter(BufferPool& pool) : pool_(pool) {}
 
   void append(std::string_view text) {
+    if (text.empty()) return;  // memcpy takes no null pointer, not even for nothing
     std::memcpy(reserve(text.size()), text.data(), text.size());
     size_ += text.size();
   }
@@ -25,9 +26,7 @@ class ByteWriter {
   template <class... Pieces>
   void append_all(const Pieces&... pieces) {
     char* out = reserve((std::string_view(pieces).size() + ...));
-    ((std::memcpy(out, std::string_view(pieces).data(), std::string_view(pieces).size()),
-      out += std::string_view(pieces).size()),
-     ...);
+    ((out = put(out, pieces)), ...);
     size_ = static_cast<std::size_t>(out - buffer_.data());
   }
   void append_number(std::uint64_t value, int base = 10) {
@@ -45,6 +44,7 @@ class ByteWriter {
   }
 
  private:
+  static char* put(char* out, std::string_view text) { return std::copy(text.begin(), text.end(), out); }
   /// Where the next `more` bytes go.
   char* reserve(std::size_t more) {
     if (buffer_.size() - size_ < more) grow(more);

@@ -21,6 +21,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.size() >= 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
   char copy[INET6_ADDRSTRLEN];
   if (text.empty() || text.size() >= sizeof copy) return std::nullopt;
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would stop there
   *std::copy(text.begin(), text.end(), copy) = '\0';
   IpAddress result;
   result.known_ = true;

@@ -12,10 +12,18 @@ namespace {
 constexpr std::uint64_t kMinOverhead = 16 * 1024;
 constexpr std::uint64_t kOverheadPerByte = 8;
 constexpr std::size_t kMaxTrailers = 8 * 1024;
+/// No method is longer (IANA's longest has 17 letters).
+constexpr std::size_t kMaxMethod = 64;
 /// No honest chunk is larger, and sums of sizes stay far from overflow.
 constexpr std::uint64_t kMaxChunk = std::uint64_t{1} << 60;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/// From the request line on: empty lines may stand before it.
+std::string_view without_empty_lines(std::string_view head) {
+  head.remove_prefix(std::min(head.find_first_not_of("\r\n"), head.size()));
+  return head;
+}
 
 /// host[:port] of RFC 9110 section 7.2: a name, an IPv4 address or a bracketed IPv6 one; no user information.
 bool is_authority(std::string_view text) {
@@ -180,11 +188,13 @@ Http1Parser::Outcome Http1Parser::parse_head(const char* data, std::size_t size)
     head_size_ = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - data);
     return check_lines(data);
   }
-  if (error != HPE_OK) return reject_llhttp(data, end);
+  const auto line = without_empty_lines({data, end});
+  // llhttp refuses an unknown method at its first letter that no known one has: the answer waits for its last.
+  const bool cut_method = error == HPE_INVALID_METHOD && line.size() <= kMaxMethod && is_token(line);
+  if (error != HPE_OK && !cut_method) return reject_llhttp(data, end);
   fed_ = end;
   if (size < limits_.max_bytes) return Outcome::kNeedMore;
-  const bool line_ended = std::memchr(data, '\n', end) != nullptr;
-  if (kind_ == Kind::kRequest && !line_ended) {
+  if (kind_ == Kind::kRequest && line.find('\n') == std::string_view::npos) {
     return reject(414, "uri_too_long", "the request line is longer than limits.max_header_bytes");
   }
   return reject(431, "header_too_large", "the request head is larger than limits.max_header_bytes");
@@ -193,18 +203,22 @@ Http1Parser::Outcome Http1Parser::parse_head(const char* data, std::size_t size)
 Http1Parser::Outcome Http1Parser::reject_llhttp(const char* data, std::size_t size) {
   if (too_many_fields_) return reject(431, "too_many_headers", "more header fields than limits.max_headers");
   if (kind_ == Kind::kResponse) return reject(502, "bad_response", llhttp_get_error_reason(&parser_));
-  // The request line tells apart what is merely unknown to us from what is no HTTP at all.
-  std::string_view line(data, size);
-  line.remove_prefix(std::min(line.find_first_not_of("\r\n"), line.size()));
+  // The request line tells apart what is merely unknown to us from what is no HTTP at all. It is read up to the byte
+  // that was wrong, so that the answer does not depend on what has arrived behind it.
+  auto line = without_empty_lines({data, size});
   line = line.substr(0, line.find_first_of("\r\n"));
-  const auto method = line.substr(0, line.find(' '));
+  const auto method = line.substr(0, std::min(line.find(' '), kMaxMethod));
+  if (const char* const at = llhttp_get_error_pos(&parser_); at >= line.data() && at < line.data() + line.size()) {
+    line = line.substr(0, static_cast<std::size_t>(at - line.data()) + 1);
+  }
   const auto version = line.substr(std::min(line.rfind(' ') + 1, line.size()));
   switch (llhttp_get_errno(&parser_)) {
     case HPE_INVALID_METHOD:
-      if (is_token(method) && method.size() < line.size()) {
+      if (is_token(method) && method.data()[method.size()] == ' ') {
         return reject(501, "method_not_implemented", "the method is not known here");
       }
       break;
+    case HPE_PAUSED_H2_UPGRADE:
     case HPE_INVALID_VERSION:
     case HPE_INVALID_CONSTANT:
       if (version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
@@ -284,7 +298,8 @@ Http1Parser::Outcome Http1Parser::take_request(const char* data, RequestHead& he
       head.upgrade = *upgrade;
     }
   } else {
-    keep_alive_ = fields.list_contains(FieldId::kConnection, "keep-alive");
+    keep_alive_ = fields.list_contains(FieldId::kConnection, "keep-alive") &&
+                  !fields.list_contains(FieldId::kConnection, "close");
   }
   if (const auto expect = fields.get(FieldId::kExpect); expect && head.version == Version::kHttp11) {
     if (!iequals(*expect, "100-continue")) return reject(417, "expectation_failed", "only 100-continue is understood");
@@ -372,8 +387,8 @@ Http1Parser::Outcome Http1Parser::take_response(const char* data, Method method,
     return reject(502, "bad_response", "Transfer-Encoding in a response of HTTP/1.0");
   }
   const Fields& fields = head.fields;
-  keep_alive_ = parser_.http_minor == 0 ? fields.list_contains(FieldId::kConnection, "keep-alive")
-                                        : !fields.list_contains(FieldId::kConnection, "close");
+  keep_alive_ = !fields.list_contains(FieldId::kConnection, "close") &&
+                (parser_.http_minor != 0 || fields.list_contains(FieldId::kConnection, "keep-alive"));
   head.content_length.reset();
   if (fields.has(FieldId::kContentLength)) head.content_length = content_length_;
   if (has_no_content(head.status, method)) {

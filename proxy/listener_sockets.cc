@@ -35,8 +35,11 @@ void bind_unix(BoundListener& bound) {
   const auto& path = bound.config.address.path;
   bound.local = SocketAddress::unix_path(path);
   remove_stale(bound.local, path);
-  bound.fds.push_back(std::make_shared<UniqueFd>(listen_on(bound.local, false)));
-  bound.unlink_path = path;
+  const auto remove = [path](UniqueFd* fd) {
+    ::unlink(path.c_str());
+    delete fd;
+  };
+  bound.fds.push_back(std::shared_ptr<UniqueFd>(new UniqueFd(listen_on(bound.local, false)), remove));
 }
 
 /// Every IPv6 address together with every IPv4 one, or IPv4 alone where the system has no IPv6.
@@ -65,10 +68,6 @@ void bind_ip(BoundListener& bound, std::size_t workers) {
 }
 
 }  // namespace
-
-BoundListener::~BoundListener() {
-  if (!unlink_path.empty()) ::unlink(unlink_path.c_str());
-}
 
 std::shared_ptr<const BoundListener> bind_listener(const config::Listener& listener, std::size_t workers) {
   auto bound = std::make_shared<BoundListener>();

@@ -3,7 +3,6 @@
 // and nobody contends), kept over reloads by identity.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,15 +16,14 @@ namespace headgate::proxy {
 /// One listener of the configuration, bound. Connections refer to it for its name, so it may outlive its sockets.
 struct BoundListener {
   config::Listener config;
-  SocketAddress local;      ///< with the real port
-  std::string unlink_path;  ///< of a unix socket: removed at the end
+  SocketAddress local;  ///< with the real port
 
   /// One for each worker; a unix path has one, which all share. Each worker takes a share while the main thread waits;
-  /// then the main thread lets go, so that a socket closes with the last worker that accepts from it.
+  /// then the main thread lets go, so that a socket closes with the last worker that accepts from it; with a unix socket
+  /// its file goes. (Not with this object, which connections hold: the path may be another listener's by then.)
   mutable std::vector<std::shared_ptr<UniqueFd>> fds;
 
   BoundListener() = default;
-  ~BoundListener();
   BoundListener(const BoundListener&) = delete;
   BoundListener& operator=(const BoundListener&) = delete;
 };

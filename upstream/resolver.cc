@@ -27,13 +27,15 @@ std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) 
 
 }  // namespace
 
-/// Shared by the thread and the waiting coroutine; the event is touched on the loop only, and only while someone waits.
+/// Shared by the thread and the waiting coroutine.
 struct Resolver::Job {
-  Job(Loop& l, std::string h, std::uint16_t p) : loop(l), host(std::move(h)), port(p), done(l) {}
+  Job(Loop& l, std::string h, std::uint16_t p) : loop(l), host(std::move(h)), port(p) {}
   Loop& loop;
   const std::string host;
   const std::uint16_t port;
-  Event done;
+  bool abandoned = false;  // under the Resolver's mutex: nobody waits any more, and the loop may be gone
+  // On the loop only:
+  Event* done = nullptr;  // of the waiting coroutine's frame
   std::vector<SocketAddress> addresses;
 };
 
@@ -55,21 +57,25 @@ void Resolver::run() {
     if (stopping_) return;
     auto job = std::move(queue_.front());
     queue_.pop_front();
+    if (job->abandoned) continue;  // a slow name server leaves many of these behind: they hold nobody up
     lock.unlock();
     auto addresses = look_up(job->host, job->port);
-    Loop& loop = job->loop;
-    // The last reference may be this one: the job, with its event, must end on its loop.
-    loop.post([job = std::move(job), addresses = std::move(addresses)]() mutable {
-      job->addresses = std::move(addresses);
-      job->done.set();
-    });
     lock.lock();
+    // Under the mutex: whoever waits is on a loop that runs, and cannot give up between the question and the post.
+    if (job->abandoned) continue;
+    job->loop.post([job, addresses = std::move(addresses)]() mutable {
+      if (job->done == nullptr) return;
+      job->addresses = std::move(addresses);
+      job->done->set();
+    });
   }
 }
 
 Task<Result<std::vector<SocketAddress>>> Resolver::resolve(Loop& loop, std::string host, std::uint16_t port,
                                                            TimePoint deadline) {
+  Event done(loop);
   auto job = std::make_shared<Job>(loop, std::move(host), port);
+  job->done = &done;
   bool queued = false;
   {
     const std::lock_guard lock(mutex_);
@@ -80,7 +86,12 @@ Task<Result<std::vector<SocketAddress>>> Resolver::resolve(Loop& loop, std::stri
   }
   if (!queued) co_return Error{Errc::kResolve, Side::kInternal, "resolver_busy"};
   wake_.notify_one();
-  const Wake wake = co_await job->done.wait(deadline);
+  const Wake wake = co_await done.wait(deadline);
+  job->done = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    job->abandoned = true;
+  }
   if (wake != Wake::kReady) co_return Error{Errc::kTimeout, Side::kUpstream, "resolve_timeout"};
   if (job->addresses.empty()) co_return Error{Errc::kResolve, Side::kUpstream, "resolve_failed"};
   co_return std::move(job->addresses);

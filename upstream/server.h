@@ -70,6 +70,8 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Closes kept connections that are too old or that the origin has closed. Called about once a second.
   void sweep();
   std::size_t idle_connections() const { return idle_.size(); }
+  /// A lookup runs beside the traffic: it must not be destroyed now.
+  bool looking_up() const { return lookups_.size() > 0; }
 
   /// Ends every wait on a connection that is out on loan: its exchange fails.
   void cancel_leased();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/upstream.h"
 
+#include <utility>
+
 namespace headgate::upstream {
 
 std::shared_ptr<Server> ServerSet::get(const Server::Settings& settings) {
@@ -16,7 +18,8 @@ std::shared_ptr<Server> ServerSet::get(const Server::Settings& settings) {
 void ServerSet::sweep() {
   for (auto it = servers_.begin(); it != servers_.end();) {
     it->second->sweep();
-    const bool unused = it->second.use_count() == 1 && it->second->idle_connections() == 0;
+    const auto& server = it->second;
+    const bool unused = server.use_count() == 1 && server->idle_connections() == 0 && !server->looking_up();
     it = unused ? servers_.erase(it) : std::next(it);
   }
 }
@@ -26,8 +29,8 @@ void ServerSet::cancel_leased() {
 }
 
 Task<> ServerSet::stop() {
-  for (auto& [identity, server] : servers_) co_await server->stop();
-  servers_.clear();
+  const auto servers = std::exchange(servers_, {});  // sweep() may still be called meanwhile
+  for (const auto& [identity, server] : servers) co_await server->stop();
 }
 
 Upstream::Upstream(const config::Upstream& config, ServerSet& servers) : config_(config) {

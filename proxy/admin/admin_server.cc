@@ -88,7 +88,7 @@ Task<> AdminServer::stop() {
 }
 
 void AdminServer::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor&) {
-  if (tasks_.size() > kMostConnections) return;
+  if (tasks_.size() > kMostConnections || acceptor_.cancelled()) return;
   tasks_.spawn(serve_connection(std::move(fd), peer));
 }
 

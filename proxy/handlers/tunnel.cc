@@ -19,6 +19,7 @@ struct Activity {
   Loop& loop;
   Duration idle;
   TimePoint last;
+  const char* error = nullptr;  // the first failure of either: what the other meets after it is only its echo
   TimePoint deadline() const { return deadline_after(last, idle); }
 };
 
@@ -69,6 +70,7 @@ Task<> pump(Direction& way, Activity& activity) {
     way.to.shutdown_write();
   } else {
     // One direction that failed takes the other along.
+    if (activity.error == nullptr) activity.error = way.error;
     way.from.cancel();
     way.to.cancel();
   }
@@ -77,7 +79,7 @@ Task<> pump(Direction& way, Activity& activity) {
 }  // namespace
 
 Task<TunnelResult> run_tunnel(Loop& loop, TunnelEnd client, TunnelEnd origin, Duration idle) {
-  Activity activity{loop, idle, loop.now()};
+  Activity activity{.loop = loop, .idle = idle, .last = loop.now()};
   Direction up{client.stream, origin.stream, client.early};
   Direction down{origin.stream, client.stream, origin.early};
   Task<> upward = pump(up, activity);
@@ -87,7 +89,7 @@ Task<TunnelResult> run_tunnel(Loop& loop, TunnelEnd client, TunnelEnd origin, Du
   TunnelResult result;
   result.from_client = up.bytes;
   result.from_origin = down.bytes;
-  result.error = down.error != nullptr ? down.error : up.error;
+  result.error = activity.error;
   co_return result;
 }
 

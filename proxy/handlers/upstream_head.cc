@@ -101,7 +101,8 @@ http::RequestHead upstream_request(Request& request) {
   out.authority = head.authority;
   out.body = head.body;
   out.content_length = head.content_length;
-  out.upgrade = head.upgrade;
+  // h2c would turn the connection into a second front door, past every route's rules.
+  if (!http::list_has(head.upgrade, "h2c")) out.upgrade = head.upgrade;
   const bool listed = names_others(head.fields);
   for (const auto& field : head.fields) {
     if (stays_here(field.id, request.peer_trusted)) continue;

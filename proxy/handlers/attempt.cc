@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/handlers/attempt.h"
+
+#include <algorithm>
+
+#include "proxy/handlers/tunnel.h"
+#include "proxy/handlers/upstream_head.h"
+
+namespace headgate::proxy {
+namespace {
+
+/// A tunnel lives on what its two ends agree upon (pings, usually): only a dead one should meet this.
+constexpr Duration kTunnelIdle = std::chrono::hours(1);
+/// Pieces of a body that one exchange moves before the others have their turn.
+constexpr unsigned kPiecesPerTurn = 16;
+/// An origin that is silent for this long has its client watched: nobody may be there any more to hear the answer. Until
+/// then even a client that closes its half after the request, as simple ones do, gets it.
+constexpr Duration kPatience = std::chrono::seconds(1);
+
+}  // namespace
+
+/// A limit for waiting on the origin: its real deadline, or sooner while the client is not watched yet.
+class Attempt::Silence {
+ public:
+  Silence(Attempt& attempt, Duration limit)
+      : attempt_(attempt), limit_(limit), deadline_(deadline_after(loop().now(), limit)) {}
+
+  /// For the next wait. While the request is still on its way the origin owes nothing.
+  TimePoint next() {
+    was_uploading_ = attempt_.uploading_;
+    if (was_uploading_) return kNoDeadline;
+    return attempt_.watcher_ ? deadline_ : std::min(deadline_, loop().now() + kPatience);
+  }
+
+  /// After a wait that failed: true when it is to be tried again, the clock begun anew or the watcher set to work.
+  bool goes_on(const Error& error) {
+    if (attempt_.client_failed_) return false;
+    if (error.code == Errc::kCancelled && was_uploading_ && !attempt_.uploading_) {
+      deadline_ = deadline_after(loop().now(), limit_);
+      return true;
+    }
+    if (error.code != Errc::kTimeout || loop().now() >= deadline_) return false;
+    if (!attempt_.watcher_) {
+      attempt_.watcher_ = attempt_.watch_client();
+      attempt_.watcher_.start();
+    }
+    return !attempt_.client_failed_;
+  }
+
+ private:
+  Loop& loop() const { return attempt_.exchange_.loop(); }
+  Attempt& attempt_;
+  const Duration limit_;
+  TimePoint deadline_;
+  bool was_uploading_ = false;
+};
+
+Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease)
+    : request_(request),
+      exchange_(request.exchange),
+      timeouts_(timeouts),
+      lease_(lease),
+      origin_(exchange_.loop(), lease.stream(), timeouts.idle) {}
+
+Task<Attempt::Result> Attempt::run() {
+  const TimePoint begun = exchange_.loop().now();
+  {
+    const auto head = upstream_request(request_);
+    upgrade_asked_ = !head.upgrade.empty();
+    origin_.start(head);
+  }
+  if (exchange_.has_body()) {
+    uploader_ = upload();
+    uploader_.start();
+  } else {
+    // A failure shows itself to the reader, too, who knows whether an answer came before it.
+    co_await origin_.finish(nullptr);
+  }
+  Result result;
+  const auto head = co_await await_head();
+  request_.upstream_time = exchange_.loop().now() - begun;
+  if (head) {
+    co_await pass_on(**head);
+  } else {
+    result = judge(head.error());
+  }
+  co_await end_upload();
+  co_await stop_watching();
+  if (result.verdict == Verdict::kDone && origin_.reusable()) lease_.give_back();
+  co_return result;
+}
+
+/// A kept connection that ended without a byte was most likely closed by the origin while the request was on its way:
+/// it is sent again where twice would do no harm and all of it is still at hand.
+Attempt::Result Attempt::judge(const Error& error) const {
+  const bool stale = lease_.reused() && !origin_.answered() && error.side == Side::kUpstream &&
+                     (error.code == Errc::kClosed || error.code == Errc::kReset);
+  const bool repeatable = http::is_idempotent(exchange_.request.method) && exchange_.body_bytes() == 0;
+  return {stale && repeatable ? Verdict::kRetry : Verdict::kFailed, error};
+}
+
+// --- the request's body -------------------------------------------------------------------------------------------
+
+Task<> Attempt::upload() {
+  uploading_ = true;
+  // The origin may have answered without wanting the rest: a failure of its side is the reader's to judge.
+  co_await send_body();
+  uploading_ = false;
+  // Who waits for the answer without a limit, because the request was still on its way, begins to count now.
+  origin_.interrupt_read();
+}
+
+Task<headgate::Result<>> Attempt::send_body() {
+  if (!exchange_.body_ready()) {
+    // The origin may answer the head alone, and the client may be waiting for that before it sends more.
+    const auto sent = co_await origin_.write({}, false);
+    if (!sent) co_return sent.error();
+  }
+  for (unsigned pieces = 1;; ++pieces) {
+    const auto piece = co_await exchange_.read_body();
+    if (!piece) {
+      fail_client(piece.error());
+      co_return piece.error();
+    }
+    const bool last = exchange_.body_finished() && exchange_.trailers().empty();
+    if (!piece->empty() || last) {
+      const auto sent = co_await origin_.write(*piece, last);
+      if (!sent) co_return sent.error();
+    }
+    if (last) co_return headgate::Result<>();
+    if (exchange_.body_finished()) co_return co_await origin_.finish(&exchange_.trailers());
+    if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
+  }
+}
+
+Task<> Attempt::end_upload() {
+  if (!uploader_) co_return;
+  if (!uploader_.done()) {
+    exchange_.cancel_read();
+    origin_.cancel();
+  }
+  co_await uploader_;
+}
+
+// --- the client, while the origin is silent -----------------------------------------------------------------------
+
+void Attempt::fail_client(const Error& error) {
+  client_failed_ = true;
+  client_error_ = error;
+}
+
+Task<> Attempt::watch_client() {
+  const bool gone = co_await exchange_.departed();
+  if (!gone) co_return;
+  fail_client({Errc::kClosed, Side::kDownstream, "client_closed"});
+  origin_.interrupt_read();
+}
+
+Task<> Attempt::stop_watching() {
+  if (!watcher_) co_return;
+  if (!watcher_.done()) exchange_.cancel_read();
+  co_await watcher_;
+  watcher_ = {};
+}
+
+// --- the answer ---------------------------------------------------------------------------------------------------
+
+/// The final head, with interim ones passed on.
+Task<headgate::Result<const http::ResponseHead*>> Attempt::await_head() {
+  Silence silence(*this, timeouts_.first_byte);
+  for (;;) {
+    const auto head = co_await origin_.read_head(silence.next());
+    if (!head) {
+      if (silence.goes_on(head.error())) continue;
+      co_return blame(head.error());
+    }
+    const int status = (*head)->status;
+    if (status >= 200 || status == 101) co_return *head;
+    if (status == 100) continue;  // ours was sent when the body was first read
+    http::ResponseHead interim;
+    interim.status = status;
+    interim.fields = (*head)->fields;
+    remove_hop_by_hop(interim.fields, false);
+    const auto sent = co_await exchange_.send_interim(interim);
+    if (!sent) co_return sent.error();
+  }
+}
+
+/// Failures after the head are broken off here: nothing is left to answer then.
+Task<> Attempt::pass_on(const http::ResponseHead& head) {
+  if (head.status == 101 && !upgrade_asked_) {
+    co_await request_.respond_error(502, "upstream_unasked_upgrade");
+    co_return;
+  }
+  if (head.status == 101) {
+    co_await stop_watching();
+    const auto ended = co_await tunnel(head);
+    if (!ended) request_.error = ended.error().reason;
+    co_return;
+  }
+  {
+    http::ResponseHead out;
+    out.status = head.status;
+    out.fields = head.fields;
+    out.content_length = head.content_length;
+    remove_hop_by_hop(out.fields, false);
+    request_.start(out);
+  }
+  const auto sent = co_await download();
+  if (sent) co_return;
+  request_.error = sent.error().reason;
+  exchange_.abort();
+}
+
+/// The head goes out with the first bytes of the content when these are there, else at once.
+Task<headgate::Result<>> Attempt::download() {
+  if (!origin_.body_ready()) {
+    const auto flushed = co_await exchange_.flush();
+    if (!flushed) co_return flushed.error();
+  }
+  for (unsigned pieces = 1;; ++pieces) {
+    const auto piece = co_await next_piece();
+    if (!piece) co_return piece.error();
+    const bool last = origin_.body_finished() && origin_.trailers().empty();
+    const auto sent = co_await exchange_.write(*piece, last);
+    if (!sent) co_return sent.error();
+    if (last) co_return headgate::Result<>();
+    if (origin_.body_finished()) co_return co_await exchange_.finish(&origin_.trailers());
+    if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
+  }
+}
+
+Task<headgate::Result<std::span<const char>>> Attempt::next_piece() {
+  Silence silence(*this, timeouts_.idle);
+  for (;;) {
+    const auto piece = co_await origin_.read_body(silence.next());
+    if (piece) co_return *piece;
+    if (!silence.goes_on(piece.error())) co_return blame(piece.error());
+  }
+}
+
+Task<headgate::Result<>> Attempt::tunnel(const http::ResponseHead& head) {
+  http::ResponseHead out;
+  out.status = head.status;
+  out.fields = head.fields;
+  remove_hop_by_hop(out.fields, true);
+  const auto client = co_await exchange_.upgrade(out);
+  if (!client) co_return client.error();
+  const auto origin = origin_.upgrade();
+  TunnelEnd client_end{*client->stream, client->early};
+  TunnelEnd origin_end{*origin.stream, origin.early};
+  const auto result = co_await run_tunnel(exchange_.loop(), client_end, origin_end, kTunnelIdle);
+  if (result.error != nullptr) request_.error = result.error;
+  co_return headgate::Result<>();
+}
+
+}  // namespace headgate::proxy

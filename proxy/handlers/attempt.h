@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// One try to have a request answered over one connection to an origin: both directions at once, through bounded
+// buffers, and a tunnel after a protocol switch.
+#pragma once
+
+#include "http/http1_client.h"
+#include "proxy/request.h"
+#include "upstream/server.h"
+
+namespace headgate::proxy {
+
+/// Lives in the frame of whoever runs it, on the exchange's loop.
+class Attempt {
+ public:
+  enum class Verdict {
+    kDone,    ///< answered, broken off after the head, or the client is gone: nothing is left to do
+    kRetry,   ///< not answered, and the same request may be sent again over a new connection
+    kFailed,  ///< not answered
+  };
+  struct Result {
+    Verdict verdict = Verdict::kDone;
+    Error error{};  ///< but for kDone
+  };
+
+  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease);
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  /// Sends the request and passes the answer on; gives the connection back when it can be used again.
+  Task<Result> run();
+
+ private:
+  class Silence;
+
+  // the request's body, beside everything else
+  Task<> upload();
+  Task<headgate::Result<>> send_body();
+
+  // the answer
+  Task<headgate::Result<const http::ResponseHead*>> await_head();
+  Task<> pass_on(const http::ResponseHead& head);
+  Task<headgate::Result<>> download();
+  Task<headgate::Result<std::span<const char>>> next_piece();
+  Task<headgate::Result<>> tunnel(const http::ResponseHead& head);
+
+  // the client, watched while the origin is silent
+  Task<> watch_client();
+  Task<> stop_watching();
+  void fail_client(const Error& error);
+  Error blame(const Error& error) const { return client_failed_ ? client_error_ : error; }
+
+  Result judge(const Error& error) const;
+  Task<> end_upload();
+
+  Request& request_;
+  http::Exchange& exchange_;
+  const config::UpstreamTimeouts& timeouts_;
+  upstream::Lease& lease_;
+  http::Http1ClientExchange origin_;
+  bool upgrade_asked_ = false;
+  bool uploading_ = false;
+  Task<> uploader_;
+  Task<> watcher_;
+  Error client_error_{};
+  bool client_failed_ = false;
+};
+
+}  // namespace headgate::proxy
