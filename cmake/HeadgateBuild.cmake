@@ -17,6 +17,9 @@ endif()
 
 if(HEADGATE_LTO)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    add_link_options(-flto=auto)  # as many jobs as there are processors
+  endif()
 endif()
 
 if(HEADGATE_SANITIZE)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace headgate::http {
 namespace {
@@ -85,6 +86,16 @@ constexpr auto kStart = [] {
 
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
+/// Eight bytes at once; only ASCII letters change.
+constexpr std::uint64_t lower(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  const std::uint64_t low = word & (kOnes * 0x7f);
+  const std::uint64_t from_a = low + kOnes * (0x80 - 'A');
+  const std::uint64_t after_z = low + kOnes * (0x80 - 'Z' - 1);
+  const std::uint64_t upper = (from_a & ~after_z & ~word & (kOnes * 0x80)) >> 2;
+  return word | upper;
+}
+
 /// tchar of RFC 9110 section 5.6.2.
 constexpr auto kTokenChar = [] {
   std::array<bool, 256> table{};
@@ -98,16 +109,27 @@ constexpr auto kTokenChar = [] {
 }  // namespace
 
 FieldId field_id(std::string_view name) {
-  if (name.size() > kLongest) return FieldId::kOther;
+  if (name.empty() || name.size() > kLongest) return FieldId::kOther;
+  const char first = lower(name.front());
+  const char last = lower(name.back());
   for (std::size_t i = kStart[name.size()]; i < kStart[name.size() + 1]; ++i) {
-    if (iequals(kKnown[i].name, name)) return kKnown[i].id;
+    const auto& known = kKnown[i];
+    if (known.name.front() == first && known.name.back() == last && iequals(known.name, name)) return known.id;
   }
   return FieldId::kOther;
 }
 
 bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
+  std::size_t i = 0;
+  for (; i + 8 <= a.size(); i += 8) {
+    std::uint64_t x;
+    std::uint64_t y;
+    std::memcpy(&x, a.data() + i, sizeof x);
+    std::memcpy(&y, b.data() + i, sizeof y);
+    if (x != y && lower(x) != lower(y)) return false;
+  }
+  for (; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;
   }
   return true;

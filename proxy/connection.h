@@ -21,7 +21,7 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Serves until the connection ends. `tls` is used for the handshake only; null on a plain listener.
+  /// Serves until the connection ends. `tls` must live until the first wait only; null on a plain listener.
   Task<> run(tls::ServerContext* tls, Duration handshake_timeout);
 
   const IpAddress& peer() const { return info_.peer; }

@@ -269,6 +269,7 @@ Task<> Instance::finish() {
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
   if (admin_) co_await admin_->stop();
+  signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");
   loop_.stop();
 }

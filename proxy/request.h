@@ -10,6 +10,7 @@
 
 #include "http/exchange.h"
 #include "observe/access_log.h"
+#include "proxy/route_walk.h"
 #include "routing/template.h"
 
 namespace headgate::proxy {
@@ -20,7 +21,7 @@ struct WorkerGeneration;
 
 /// Lives in the frame that serves it, on the exchange's loop. Views point into the exchange, its arena or the
 /// generation, which it keeps.
-class Request final : public routing::Variables {
+class Request final : public routing::Variables, public RoutePlace {
  public:
   Request(http::Exchange& e, std::shared_ptr<WorkerGeneration> g);
 
@@ -34,10 +35,6 @@ class Request final : public routing::Variables {
   bool peer_trusted = false;  ///< the peer is one of trusted_proxies
   std::string_view request_id;
   std::string_view host;      ///< of Host, lower case, without port
-  std::string_view path;      ///< decoded, normalised; rewrites change it: $uri
-  std::string_view query;     ///< encoded, without "?"; rewrites may change it
-  bool path_as_sent = true;   ///< the encoded path of the request still says the same as `path`
-  routing::Captures captures;
   std::string_view scheme() const { return exchange.connection().secure ? "https" : "http"; }
 
   // For the log; handlers fill what they know.

@@ -13,8 +13,6 @@
 namespace headgate::proxy {
 namespace {
 
-constexpr unsigned kMaxRewrites = 10;
-
 /// Host without its port, lower case.
 std::string_view host_of(std::string_view authority, Arena& arena) {
   const auto bracket = authority.rfind(']');
@@ -56,66 +54,22 @@ bool settle_path(Request& request, http::PathError& error) {
   return true;
 }
 
-routing::RequestView view_of(const Request& request) {
-  return {request.exchange.request.method_name, request.path, request.query, &request.exchange.request.fields,
-          request.client};
-}
-
-/// Replaces the path by what a rewrite has made of it. `question` is where its new query begins; the old one is added
-/// unless the new one ends with a question mark, as in nginx. False: the result is no path.
-bool adopt_rewritten(Request& request, std::string_view rewritten, std::size_t question) {
-  auto& arena = request.exchange.arena();
-  std::string encoded;
-  http::append_encoded_path(rewritten.substr(0, question), encoded);
-  std::string path;
-  if (!http::normalise_path(encoded, path)) return false;
-  if (question != std::string_view::npos) {
-    auto query = rewritten.substr(question + 1);
-    const bool alone = query.ends_with('?');
-    if (alone) query.remove_suffix(1);
-    const bool joined = !alone && !request.query.empty() && !query.empty();
-    request.query = joined ? arena.join({query, "&", request.query}) : query.empty() && !alone ? request.query : arena.copy(query);
-  }
-  request.path = arena.copy(path);
-  request.path_as_sent = false;
-  return true;
-}
-
-enum class Found { kRoute, kNone, kGaveUp, kLoop, kBadRewrite };
-
-/// Steps 5 and 6 of the path: the route, and its rewrite, which may lead to another lookup.
-Found find_route(Request& request, std::size_t site) {
-  const auto& routes = request.generation->shared->routes;
-  for (unsigned rewrites = 0;; ++rewrites) {
-    bool gave_up = false;
-    const std::size_t found = routes.find_route(site, view_of(request), request.captures, nullptr, &gave_up);
-    if (found == routing::RouteTable::kNone) {
-      request.route = nullptr;
-      return gave_up ? Found::kGaveUp : Found::kNone;
-    }
-    request.route = &request.site->routes[found];
-    const auto& config = *request.route->config;
-    if (!config.rewrite) return Found::kRoute;
-    const bool has_action = !std::holds_alternative<std::monostate>(config.action);
-    std::string rewritten;
-    routing::RewriteNotes notes;
-    if (!routes.rewrite(site, found, request.path, request, request.captures, rewritten, &notes)) {
-      if (notes.gave_up) return Found::kGaveUp;
-      return has_action ? Found::kRoute : Found::kNone;
-    }
-    if (rewrites == kMaxRewrites) return Found::kLoop;
-    // The groups are views into the path that matched, which stays in the arena.
-    if (!adopt_rewritten(request, rewritten, notes.question)) return Found::kBadRewrite;
-    if (has_action) return Found::kRoute;
-  }
+/// Steps 5 and 6 of the path: the route, and its rewrites.
+RouteWalk::End find_route(Request& request, std::size_t site) {
+  const auto& generation = *request.generation->shared;
+  const auto& head = request.exchange.request;
+  RouteWalk walk{generation.routes, *request.site->config, site, request, request.exchange.arena()};
+  const auto end = walk.run({head.method_name, {}, {}, &head.fields, request.client}, request);
+  if (walk.route != routing::RouteTable::kNone) request.route = &request.site->routes[walk.route];
+  return end;
 }
 
 /// The answer when there is no route to take.
-Task<Result<>> respond_unrouted(Request& request, Found found) {
-  switch (found) {
-    case Found::kGaveUp: return request.respond_error(500, "regex_limit");
-    case Found::kLoop: return request.respond_error(500, "rewrite_loop");
-    case Found::kBadRewrite: return request.respond_error(500, "bad_rewrite");
+Task<Result<>> respond_unrouted(Request& request, RouteWalk::End end) {
+  switch (end) {
+    case RouteWalk::End::kGaveUp: return request.respond_error(500, "regex_limit");
+    case RouteWalk::End::kLoop: return request.respond_error(500, "rewrite_loop");
+    case RouteWalk::End::kBadRewrite: return request.respond_error(500, "bad_rewrite");
     default: return request.respond_error(404, "no_route");
   }
 }
@@ -162,9 +116,8 @@ Task<> serve(Request& request, const Surroundings& surroundings) {
     co_return;
   }
 
-  const Found found = find_route(request, site);
-  if (found != Found::kRoute) {
-    co_await respond_unrouted(request, found);
+  if (const auto end = find_route(request, site); end != RouteWalk::End::kRoute) {
+    co_await respond_unrouted(request, end);
     co_return;
   }
 

@@ -175,9 +175,8 @@ Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr
     Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
     connections_.push_back(connection);
     if (draining_) connection.drain();
-    // The generation stays for as long as its TLS settings are in use.
-    const auto generation = tls ? generation_ : nullptr;
-    co_await connection.run(tls ? generation->tls.get() : nullptr, session_limits().header_timeout);
+    // The handshake takes what it needs of the generation before its first wait: connections hold none.
+    co_await connection.run(tls ? generation_->tls.get() : nullptr, session_limits().header_timeout);
   }
   bump(open_, static_cast<std::uint64_t>(-1));
   shared_.connections.remove(peer.host());

@@ -124,15 +124,22 @@ Task<> Server::refresh() {
   }
 }
 
-Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline) {
-  auto to = co_await address(deadline);
-  if (!to) co_return to.error();
-  auto connected = co_await connect(loop_, *to, deadline);
-  if (!connected) {
-    ++next_address_;  // a name may have others
+/// A name may have several addresses, of which some are not served: "localhost" is the usual one.
+Task<Result<UniqueFd>> Server::connect_to_any(TimePoint deadline) {
+  for (std::size_t tries = 1;; ++tries) {
+    auto to = co_await address(deadline);
+    if (!to) co_return to.error();
+    auto connected = co_await connect(loop_, *to, deadline);
+    if (connected) co_return std::move(*connected);
+    ++next_address_;
     resolved_at_ = {};
-    co_return connected.error();
+    if (tries >= addresses_.size() || connected.error().code == Errc::kTimeout) co_return connected.error();
   }
+}
+
+Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline) {
+  auto connected = co_await connect_to_any(deadline);
+  if (!connected) co_return connected.error();
   auto socket = std::make_unique<Socket>(loop_, std::move(*connected), Side::kUpstream);
   if (!tls_) co_return std::unique_ptr<ByteStream>(std::move(socket));
   auto secured = co_await tls::connect(*tls_, std::move(socket), settings_.tls_name, deadline);

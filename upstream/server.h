@@ -10,6 +10,7 @@
 
 #include "base/byte_stream.h"
 #include "base/task_group.h"
+#include "base/unique_fd.h"
 #include "config/model.h"
 #include "http/client_exchange.h"
 #include "tls/client_context.h"
@@ -58,7 +59,7 @@ class Server : public std::enable_shared_from_this<Server> {
     std::string identity() const;
   };
 
-  /// `tls` may be null for scheme http. Throws nothing; a bad unix path fails at connect.
+  /// `tls` may be null for scheme http. Throws std::invalid_argument for a unix path that is too long.
   Server(Loop& loop, Resolver& resolver, Settings settings, std::shared_ptr<tls::ClientContext> tls);
   ~Server();
 
@@ -84,6 +85,7 @@ class Server : public std::enable_shared_from_this<Server> {
   Lease lend(std::unique_ptr<OriginConnection> connection);
   void keep(std::unique_ptr<OriginConnection> connection);
   Task<Result<SocketAddress>> address(TimePoint deadline);
+  Task<Result<UniqueFd>> connect_to_any(TimePoint deadline);
   Task<> refresh();
   Task<Result<std::unique_ptr<ByteStream>>> open(TimePoint deadline);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admin/admin_server.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -18,6 +20,12 @@ using nlohmann::json;
 
 constexpr std::size_t kMostConnections = 64;
 
+/// What is made meanwhile belongs to its owner alone. Only at start, while no other thread makes files.
+struct OwnerAlone {
+  mode_t before = ::umask(0177);
+  ~OwnerAlone() { ::umask(before); }
+};
+
 std::shared_ptr<const BoundListener> bind(const config::Admin& settings) {
   config::Listener listener;
   listener.address = settings.listen;
@@ -25,6 +33,7 @@ std::shared_ptr<const BoundListener> bind(const config::Admin& settings) {
     std::error_code ignored;  // binding says what is wrong
     std::filesystem::create_directories(std::filesystem::path(settings.listen.path).parent_path(), ignored);
   }
+  const OwnerAlone owner_alone;
   return bind_listener(listener, 1);
 }
 
@@ -32,7 +41,7 @@ std::string read_token(const std::string& file) {
   if (file.empty()) return {};
   const auto text = load_file(file);
   if (!text) throw std::runtime_error("admin.token_file: cannot read " + file);
-  const auto token = http::trim(text->substr(0, text->find_first_of("\r\n")));
+  const auto token = http::trim(std::string_view(*text).substr(0, text->find_first_of("\r\n")));
   if (token.empty()) throw std::runtime_error("admin.token_file: " + file + " is empty");
   return std::string(token);
 }

@@ -14,7 +14,6 @@
 namespace headgate::cli {
 namespace {
 
-constexpr unsigned kMaxRewrites = 10;
 constexpr std::size_t kMostLines = 200;  // of sites, or of routes: a file may have a hundred thousand
 
 std::string place(const config::Position& position) {
@@ -102,41 +101,44 @@ void print_routes(const routing::Trace& trace) {
   print_more(count);
 }
 
+/// Prints each lookup and rewrite as it happens.
+class Story final : public proxy::WalkListener {
+ public:
+  explicit Story(const config::Site& site) : site_(site) {}
+
+  void looked_up(std::size_t route, const routing::Trace& trace, bool) override {
+    const bool none = route == routing::RouteTable::kNone;
+    print_line("route", none ? "none" : site_.routes[route].name() + place(site_.routes[route].position));
+    print_routes(trace);
+  }
+  void not_rewritten(std::size_t route, std::string_view path) override {
+    print_line("rewrite", std::string(path) + " does not match " + site_.routes[route].rewrite->regex);
+  }
+  void rewritten(std::size_t route, std::string_view path, std::string_view target) override {
+    print_line("rewrite", std::string(path) + " -> " + std::string(target) + " (by " +
+                              site_.routes[route].rewrite->regex + ")");
+  }
+
+ private:
+  const config::Site& site_;
+};
+
 /// The route with an action, through all rewrites; null after the answer has been printed.
 const config::Route* explain_route(const config::Config& config, const routing::RouteTable& table, std::size_t site,
-                                   Question& question) {
-  for (unsigned rewrites = 0;; ++rewrites) {
-    routing::Trace trace;
-    bool gave_up = false;
-    const std::size_t found = table.find_route(site, question.view(), question.captures, &trace, &gave_up);
-    const config::Route* route = found == routing::RouteTable::kNone ? nullptr : &config.sites[site].routes[found];
-    print_line("route", route == nullptr ? "none" : route->name() + place(route->position));
-    print_routes(trace);
-    if (route == nullptr) {
-      print_line("answer", gave_up ? "500, a path_regex gave up" : "404, no route takes this path");
-      return nullptr;
-    }
-    if (!route->rewrite) return route;
-    const bool has_action = !std::holds_alternative<std::monostate>(route->action);
-    std::string rewritten;
-    routing::RewriteNotes notes;
-    if (!table.rewrite(site, found, question.path, question, question.captures, rewritten, &notes)) {
-      print_line("rewrite", std::string(question.path) + " does not match " + route->rewrite->regex);
-      if (has_action && !notes.gave_up) return route;
-      print_line("answer", notes.gave_up ? "500, the rewrite's regex gave up" : "404, the route has no action");
-      return nullptr;
-    }
-    print_line("rewrite", std::string(question.path) + " -> " + rewritten + " (by " + route->rewrite->regex + ")");
-    if (rewrites == kMaxRewrites) {
-      print_line("answer", "500, more than " + std::to_string(kMaxRewrites) + " rewrites");
-      return nullptr;
-    }
-    if (!question.adopt(rewritten, notes)) {
-      print_line("answer", "500, the rewrite gave no path");
-      return nullptr;
-    }
-    if (has_action) return route;
+                                   Question& question, Arena& arena) {
+  using End = proxy::RouteWalk::End;
+  Story story(config.sites[site]);
+  proxy::RouteWalk walk{table, config.sites[site], site, question, arena, &story};
+  switch (walk.run(question.view(), question)) {
+    case End::kRoute: return &config.sites[site].routes[walk.route];
+    case End::kNone: print_line("answer", "404, no route takes this path"); break;
+    case End::kGaveUp: print_line("answer", "500, a regex gave up"); break;
+    case End::kLoop:
+      print_line("answer", "500, more than " + std::to_string(proxy::RouteWalk::kMaxRewrites) + " rewrites");
+      break;
+    case End::kBadRewrite: print_line("answer", "500, the rewrite gave no path"); break;
   }
+  return nullptr;
 }
 
 }  // namespace
@@ -162,7 +164,9 @@ int explain(const Options& options) {
   const std::size_t site = explain_site(config, table, question);
   if (site == routing::RouteTable::kNone || !explain_path(question)) return kDone;
   if (explain_redirect_to_https(config, config.sites[site], question)) return kDone;
-  if (const config::Route* route = explain_route(config, table, site, question)) {
+  BufferPool buffers;
+  Arena arena(buffers);
+  if (const config::Route* route = explain_route(config, table, site, question, arena)) {
     explain_action(config, config.sites[site], *route, question);
   }
   return kDone;

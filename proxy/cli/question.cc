@@ -115,24 +115,6 @@ bool Question::choose_listener(const config::Config& config, const Options& opti
   return true;
 }
 
-bool Question::adopt(std::string_view rewritten, const routing::RewriteNotes& notes) {
-  std::string encoded;
-  http::append_encoded_path(rewritten.substr(0, notes.question), encoded);
-  std::string normalised;
-  if (!http::normalise_path(encoded, normalised)) return false;
-  if (notes.question != std::string::npos) {
-    std::string_view added = rewritten.substr(notes.question + 1);
-    const bool replaces = added.ends_with('?');
-    if (replaces) added.remove_suffix(1);
-    std::string joined(added);
-    if (!replaces && !query.empty()) (joined += joined.empty() ? "" : "&") += query;
-    query = keep(std::move(joined));
-  }
-  path = keep(std::move(normalised));
-  path_as_sent = false;
-  return true;
-}
-
 void Question::append(const routing::Variable& variable, std::string& out) const {
   using Kind = routing::Variable::Kind;
   switch (variable.kind) {

@@ -11,12 +11,12 @@
 #include "config/parsed.h"
 #include "http/fields.h"
 #include "proxy/cli/options.h"
-#include "routing/route_table.h"
+#include "proxy/route_walk.h"
 
 namespace headgate::cli {
 
 /// Main thread; views point into itself, so it stays where it is.
-class Question final : public routing::Variables {
+class Question final : public routing::Variables, public proxy::RoutePlace {
  public:
   /// Settles everything that does not depend on the site. `problem` is set when the arguments make no request.
   Question(const config::Config& config, const Options& options, std::string& problem);
@@ -36,16 +36,9 @@ class Question final : public routing::Variables {
   std::string client_text;
   std::string_view server;  ///< of the upstream, once chosen
 
-  std::string_view path;   ///< decoded, normalised; rewrites change it
-  std::string_view query;  ///< encoded
-  bool path_as_sent = true;
-  routing::Captures captures;
-
   routing::RequestView view() const { return {method, path, query, &fields, client}; }
   std::string scheme() const { return secure ? "https" : "http"; }
 
-  /// Takes over what a rewrite has made. False: it is no path.
-  bool adopt(std::string_view rewritten, const routing::RewriteNotes& notes);
   /// Keeps a text as long as this lives.
   std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
 

@@ -25,17 +25,19 @@ class Attempt::Silence {
   Silence(Attempt& attempt, Duration limit)
       : attempt_(attempt), limit_(limit), deadline_(deadline_after(loop().now(), limit)) {}
 
-  /// For the next wait. While the request is still on its way the origin owes nothing.
+  /// For the next wait. While the request is still on its way the origin owes nothing; yet the wait is short, since the
+  /// end of the upload interrupts only a reader that sleeps at that moment.
   TimePoint next() {
     was_uploading_ = attempt_.uploading_;
-    if (was_uploading_) return kNoDeadline;
+    if (was_uploading_) return loop().now() + kPatience;
     return attempt_.watcher_ ? deadline_ : std::min(deadline_, loop().now() + kPatience);
   }
 
   /// After a wait that failed: true when it is to be tried again, the clock begun anew or the watcher set to work.
   bool goes_on(const Error& error) {
     if (attempt_.client_failed_) return false;
-    if (error.code == Errc::kCancelled && was_uploading_ && !attempt_.uploading_) {
+    const bool upload_ended = error.code == Errc::kCancelled && !attempt_.uploading_;
+    if (was_uploading_ && (upload_ended || error.code == Errc::kTimeout)) {
       deadline_ = deadline_after(loop().now(), limit_);
       return true;
     }
@@ -84,9 +86,10 @@ Task<Attempt::Result> Attempt::run() {
   } else {
     result = judge(head.error());
   }
+  const bool cut_off = uploader_ && !uploader_.done();  // its connection has been cancelled, whatever it says then
   co_await end_upload();
   co_await stop_watching();
-  if (result.verdict == Verdict::kDone && origin_.reusable()) lease_.give_back();
+  if (result.verdict == Verdict::kDone && !cut_off && origin_.reusable()) lease_.give_back();
   co_return result;
 }
 
@@ -95,7 +98,8 @@ Task<Attempt::Result> Attempt::run() {
 Attempt::Result Attempt::judge(const Error& error) const {
   const bool stale = lease_.reused() && !origin_.answered() && error.side == Side::kUpstream &&
                      (error.code == Errc::kClosed || error.code == Errc::kReset);
-  const bool repeatable = http::is_idempotent(exchange_.request.method) && exchange_.body_bytes() == 0;
+  // Not with a body: its reader has been stopped for good when this try ends, even if it had given out nothing.
+  const bool repeatable = http::is_idempotent(exchange_.request.method) && !exchange_.has_body();
   return {stale && repeatable ? Verdict::kRetry : Verdict::kFailed, error};
 }
 
@@ -169,6 +173,7 @@ Task<> Attempt::stop_watching() {
 Task<headgate::Result<const http::ResponseHead*>> Attempt::await_head() {
   Silence silence(*this, timeouts_.first_byte);
   for (;;) {
+    if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted
     const auto head = co_await origin_.read_head(silence.next());
     if (!head) {
       if (silence.goes_on(head.error())) continue;
@@ -188,7 +193,8 @@ Task<headgate::Result<const http::ResponseHead*>> Attempt::await_head() {
 
 /// Failures after the head are broken off here: nothing is left to answer then.
 Task<> Attempt::pass_on(const http::ResponseHead& head) {
-  if (head.status == 101 && !upgrade_asked_) {
+  // While the body is still on its way the client's bytes have a reader, who would fight with the tunnel's.
+  if (head.status == 101 && (!upgrade_asked_ || uploading_)) {
     co_await request_.respond_error(502, "upstream_unasked_upgrade");
     co_return;
   }
@@ -233,6 +239,7 @@ Task<headgate::Result<>> Attempt::download() {
 Task<headgate::Result<std::span<const char>>> Attempt::next_piece() {
   Silence silence(*this, timeouts_.idle);
   for (;;) {
+    if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted
     const auto piece = co_await origin_.read_body(silence.next());
     if (piece) co_return *piece;
     if (!silence.goes_on(piece.error())) co_return blame(piece.error());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/handlers/forward.h"
 
+#include <algorithm>
+
 #include "proxy/generation.h"
 #include "proxy/handlers/attempt.h"
 
@@ -55,6 +57,7 @@ Task<> forward(Request& request) {
     co_return;
   }
   std::uint64_t tried = 0;
+  unsigned failed_connects = 0;
   bool fresh = false;
   std::size_t index = upstream.pick(tried);
   for (;;) {
@@ -77,7 +80,7 @@ Task<> forward(Request& request) {
       // Nothing has been sent: another server may take it.
       error = lease.error();
       if (index < 64) tried |= std::uint64_t{1} << index;
-      if (request.attempts < upstream.size() && request.attempts < kMaxConnectAttempts) {
+      if (++failed_connects < std::min<std::size_t>(upstream.size(), kMaxConnectAttempts)) {
         index = upstream.pick(tried);
         continue;
       }

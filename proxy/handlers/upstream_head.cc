@@ -29,7 +29,7 @@ bool is_hop_by_hop(FieldId id) {
 }
 
 /// Fields that a client's head never passes on as they are: for this hop, settled anew, or a stranger's claim.
-bool stays_here(FieldId id, bool peer_trusted) {
+bool stays_here_by_id(FieldId id, bool peer_trusted) {
   switch (id) {
     case FieldId::kExpect:  // answered by us
     case FieldId::kHost:
@@ -45,6 +45,17 @@ bool stays_here(FieldId id, bool peer_trusted) {
     default:
       return is_hop_by_hop(id);
   }
+}
+
+/// As above. CGI's successors (WSGI and others) cannot tell "X_Forwarded_For" from "X-Forwarded-For": what one may not
+/// say, the other may not either.
+bool stays_here(const http::Field& field, bool peer_trusted) {
+  if (field.id != FieldId::kOther) return stays_here_by_id(field.id, peer_trusted);
+  constexpr std::size_t kLongest = 32;  // longer than any name that has an id
+  if (field.name.size() > kLongest || field.name.find('_') == std::string_view::npos) return false;
+  char hyphens[kLongest];
+  std::replace_copy(field.name.begin(), field.name.end(), hyphens, '_', '-');
+  return stays_here_by_id(http::field_id({hyphens, field.name.size()}), peer_trusted);
 }
 
 /// Names that the Connection fields of a head list besides the well-known ones.
@@ -105,7 +116,7 @@ http::RequestHead upstream_request(Request& request) {
   if (!http::list_has(head.upgrade, "h2c")) out.upgrade = head.upgrade;
   const bool listed = names_others(head.fields);
   for (const auto& field : head.fields) {
-    if (stays_here(field.id, request.peer_trusted)) continue;
+    if (stays_here(field, request.peer_trusted)) continue;
     if (listed && head.fields.list_contains(FieldId::kConnection, field.name)) continue;
     out.fields.add(field.id, field.name, field.value);
   }
@@ -134,7 +145,7 @@ http::RequestHead upstream_request(Request& request) {
   for (const auto& [name, text] : rules.set) apply(name, text, true);
   for (const auto& [name, text] : rules.add) apply(name, text, false);
   // A client of HTTP/1.0 may have sent no Host, but HTTP/1.1 needs one.
-  if (out.authority.empty()) out.authority = request.server;
+  if (out.authority.empty()) out.authority = request.server.starts_with("unix:") ? "localhost" : request.server;
   return out;
 }
 
