@@ -89,10 +89,10 @@ Task<Result<>> Http1ClientExchange::finish(const Fields* trailers) {
 /// One attempt to read into the free part of the block; takes a block of at least `block` bytes when there is none,
 /// and gives an empty one back when nothing came, so that waiting holds no memory.
 Http1ClientExchange::Filled Http1ClientExchange::fill(std::size_t block) {
-  if (!in_) {
-    in_ = loop_.buffers().take(block);
-    begin_ = end_ = 0;
-  }
+  // A socket tells of a reset once; what it says afterwards looks like an end, and a cut answer like a whole one.
+  if (failed_) return Filled::kFailed;
+  if (!in_) in_ = loop_.buffers().take(block);
+  if (begin_ == end_) begin_ = end_ = 0;  // an interim head may have filled the block to its end
   const IoResult got = stream_.try_read({in_.data() + end_, in_.size() - end_});
   switch (got.kind) {
     case IoResult::Kind::kOk:
@@ -103,7 +103,10 @@ Http1ClientExchange::Filled Http1ClientExchange::fill(std::size_t block) {
       if (begin_ == end_) in_.release();
       return Filled::kNothing;
     case IoResult::Kind::kEof: return Filled::kEnd;
-    case IoResult::Kind::kError: failure_ = got.error; return Filled::kFailed;
+    case IoResult::Kind::kError:
+      failure_ = got.error;
+      failed_ = true;
+      return Filled::kFailed;
   }
   return Filled::kFailed;
 }

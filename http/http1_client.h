@@ -54,6 +54,7 @@ class Http1ClientExchange final : public ClientExchange {
   std::size_t begin_ = 0;  // [begin_, end_) of in_ has been received and not been used
   std::size_t end_ = 0;
   Error failure_{};
+  bool failed_ = false;  // reading has failed, with failure_
   unsigned interim_ = 0;
   bool answered_ = false;
   bool head_taken_ = false;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/http1_exchange.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include <unistd.h>
 
 #include "http/http1_writer.h"
 
@@ -20,7 +20,9 @@ constexpr std::string_view kCrlf = "\r\n";
 constexpr std::string_view kEndAfterChunk = "\r\n0\r\n\r\n";
 constexpr std::string_view kEnd = "0\r\n\r\n";
 
-iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec piece(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
 
 }  // namespace
 
@@ -41,7 +43,8 @@ void Http1Session::H1Exchange::describe_rejected(std::string_view received) {
   auto line = received.substr(0, received.find_first_of("\r\n"));
   request.method_name = line.substr(0, std::min<std::size_t>(line.find(' '), 32));
   request.method = method_of(request.method_name);
-  line.remove_prefix(std::min(line.find(' ') == std::string_view::npos ? line.size() : line.find(' ') + 1, line.size()));
+  line.remove_prefix(
+      std::min(line.find(' ') == std::string_view::npos ? line.size() : line.find(' ') + 1, line.size()));
   request.target = line.substr(0, std::min<std::size_t>(line.find(' '), 1024));
 }
 
@@ -70,10 +73,17 @@ Task<bool> Http1Session::H1Exchange::departed() {
   co_return false;
 }
 
-Task<Result<>> Http1Session::H1Exchange::send_continue() {
+/// Never waits: the reader of the body calls it, beside the writer of the answer. What the transport does not take now
+/// goes out with the answer; a client that lets so much lie unread goes on by itself (RFC 9110 section 10.1.1).
+Result<> Http1Session::H1Exchange::send_continue() {
   continue_due_ = false;
-  iovec pieces[] = {piece("HTTP/1.1 100 Continue\r\n\r\n")};
-  co_return co_await send(pieces);
+  if (writing_ || !out_.empty()) return {};
+  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  const iovec pieces[] = {piece(kContinue)};
+  const IoResult put = session_.stream_.try_write(pieces);
+  if (put.kind == IoResult::Kind::kError) return broken(put.error);
+  if (put.bytes < kContinue.size()) out_.append(kContinue.substr(put.bytes));
+  return {};
 }
 
 /// The next bytes of the connection that may belong to the body: those behind the head first, then a read.
@@ -87,8 +97,7 @@ Task<Result<Http1Session::H1Exchange::Raw>> Http1Session::H1Exchange::receive() 
     co_return Raw{data, size};
   }
   if (continue_due_ && status_ == 0) {
-    const auto sent = co_await send_continue();
-    if (!sent) co_return sent.error();
+    if (const auto sent = send_continue(); !sent) co_return sent.error();
   }
   if (!body_) {
     const bool large = kind_ == BodyKind::kChunked || body_left_ > BufferPool::kMedium;
@@ -160,13 +169,17 @@ Task<Http1Session::H1Exchange::End> Http1Session::H1Exchange::conclude() {
     if (kind_ == BodyKind::kChunked || body_left_ <= kMaxDrained) {
       while (!body_finished_ && body_bytes_ < limit) {
         const auto got = co_await read_body();
-        if (!got) co_return End::kClose;
+        if (!got) co_return got.error().code == Errc::kBadMessage ? End::kLinger : End::kClose;
       }
     }
   }
   if (!body_finished_) co_return End::kLinger;
-  const bool more = body_begin_ < body_end_ || session_.begin_ < session_.end_;
-  if (close_) co_return more ? End::kLinger : End::kClose;
+  if (close_) {
+    // Closing on bytes that nobody has read would reset the connection, and the answer with it.
+    const bool more =
+        body_begin_ < body_end_ || session_.begin_ < session_.end_ || session_.stream_.has_pending_input();
+    co_return more ? End::kLinger : End::kClose;
+  }
   if (body_begin_ < body_end_) session_.adopt(std::move(body_), body_begin_, body_end_);
   co_return End::kKeepAlive;
 }
@@ -185,7 +198,9 @@ Task<Result<>> Http1Session::H1Exchange::send(std::span<iovec> pieces) {
   if (put.kind == IoResult::Kind::kError) co_return broken(put.error);
   pieces = consume(pieces, put.bytes);
   if (pieces.empty()) co_return Result<>();
+  writing_ = true;
   const auto sent = co_await write_all(session_.stream_, pieces, session_.loop_, idle(), Side::kDownstream);
+  writing_ = false;
   if (!sent) co_return broken(sent.error());
   co_return Result<>();
 }
@@ -193,11 +208,9 @@ Task<Result<>> Http1Session::H1Exchange::send(std::span<iovec> pieces) {
 Task<Result<>> Http1Session::H1Exchange::send_interim(const ResponseHead& head) {
   if (request.version != Version::kHttp11 || status_ != 0) co_return Result<>();
   if (head.status == 100) continue_due_ = false;
-  ByteWriter interim(session_.loop_.buffers());
-  write_response_head(head, interim);
-  interim.append(kCrlf);
-  iovec pieces[] = {{interim.data(), interim.size()}};
-  co_return co_await send(pieces);
+  write_response_head(head, out_);
+  out_.append(kCrlf);
+  co_return co_await flush();
 }
 
 void Http1Session::H1Exchange::start(const ResponseHead& head) {
@@ -244,13 +257,13 @@ Result<> Http1Session::H1Exchange::account(std::uint64_t size) {
     }
     response_left_ -= size;
   }
-  bytes_out_ += size;
   return {};
 }
 
 Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool last) {
   if (framing_ == Framing::kNone) data = {};
   if (const auto booked = account(data.size()); !booked) co_return booked;
+  bytes_out_ += data.size();
   const ChunkHead chunk(data.size());
   std::array<iovec, 4> pieces;
   std::size_t count = 0;
@@ -279,7 +292,9 @@ Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool 
   co_return Result<>();
 }
 
-Task<Result<>> Http1Session::H1Exchange::flush() { return write({}, false); }
+Task<Result<>> Http1Session::H1Exchange::flush() {
+  return write({}, false);
+}
 
 Task<Result<>> Http1Session::H1Exchange::finish(const Fields* trailers) {
   if (trailers == nullptr || trailers->empty() || framing_ != Framing::kChunked) return write({}, true);
@@ -316,13 +331,15 @@ Task<Result<>> Http1Session::H1Exchange::send_file(int file, std::uint64_t offse
   auto position = static_cast<off_t>(offset);
   const auto end = static_cast<off_t>(offset + count);
   while (position < end) {
-    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(static_cast<std::uint64_t>(end - position), kFilePiece));
+    const auto want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(static_cast<std::uint64_t>(end - position), kFilePiece));
     const IoResult put = stream.try_send_file(file, position, want);
     if (put.kind == IoResult::Kind::kError) {
       if (put.error.side == Side::kInternal) abort();
       co_return broken(put.error);
     }
     if (put.kind == IoResult::Kind::kOk) {
+      bytes_out_ += put.bytes;
       // The kernel may go on for ever with a fast reader: the others are let in between.
       if (put.bytes == want && position < end) co_await session_.loop_.yield();
       continue;
@@ -360,7 +377,10 @@ Task<Result<Exchange::Tunnel>> Http1Session::H1Exchange::upgrade(const ResponseH
   out_.append("Connection: upgrade\r\n\r\n");
   const auto sent = co_await flush();
   if (!sent) co_return sent.error();
-  const auto early = std::span<const char>(session_.in_.data() + session_.begin_, session_.end_ - session_.begin_);
+  // Behind a chunked body that did not end with the head's block, the rest lies in the body's.
+  std::span<const char> early(body_.data() + body_begin_, body_end_ - body_begin_);
+  if (early.empty()) early = {session_.in_.data() + session_.begin_, session_.end_ - session_.begin_};
+  body_begin_ = body_end_;
   session_.begin_ = session_.end_;
   co_return Tunnel{&session_.stream_, early};
 }

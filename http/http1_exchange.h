@@ -50,7 +50,7 @@ class Http1Session::H1Exchange final : public Exchange {
   Task<Result<Raw>> receive();
   Result<std::span<const char>> take_length(Raw raw);
   Result<std::span<const char>> take_chunked(Raw raw);
-  Task<Result<>> send_continue();
+  Result<> send_continue();
   Task<Result<>> send(std::span<iovec> pieces);
   Task<Result<>> send_file(int file, std::uint64_t offset, std::uint64_t count);
   Task<Result<>> copy_file(int file, std::uint64_t offset, std::uint64_t count);
@@ -73,6 +73,7 @@ class Http1Session::H1Exchange final : public Exchange {
 
   // the response
   ByteWriter out_;  // a head that has not been sent
+  bool writing_ = false;  // send() waits for the transport
   Framing framing_ = Framing::kNone;
   std::uint64_t response_left_ = 0;
   bool close_ = false;

@@ -73,6 +73,11 @@ struct Http1Parser::Callbacks {
   static int on_name(llhttp_t* p, const char* at, std::size_t length) {
     auto& me = self(p);
     auto& spans = me.in_body_ ? me.trailer_spans_ : me.fields_;
+    if (me.in_body_ && !me.in_trailers_) {
+      me.in_trailers_ = true;
+      me.trailer_from_ = at;
+      me.last_byte_ = '\n';
+    }
     if (me.name_done_) {
       if (spans.size() >= me.limits_.max_fields) {
         me.too_many_fields_ = true;
@@ -101,12 +106,6 @@ struct Http1Parser::Callbacks {
       extend(me, span, at, length);
       return 0;
     }
-    // A value that goes on elsewhere than where it stopped was folded.
-    if (span.size > 0 && at != me.value_end_ && (at != me.base_ || me.last_byte_ == '\n')) {
-      me.trailers_folded_ = true;
-      return -1;
-    }
-    me.value_end_ = at + length;
     if (me.trailer_text_.size() + length > kMaxTrailers) {
       me.trailers_too_large_ = true;
       return -1;
@@ -167,7 +166,7 @@ void Http1Parser::reset() {
   too_many_fields_ = keep_alive_ = expects_continue_ = false;
   body_kind_ = BodyKind::kNone;
   content_length_ = 0;
-  in_body_ = finished_ = trailers_too_large_ = trailers_folded_ = false;
+  in_body_ = in_trailers_ = finished_ = trailers_too_large_ = false;
   overhead_ = content_ = 0;
   last_byte_ = 0;
   trailer_text_.clear();
@@ -203,20 +202,19 @@ Http1Parser::Outcome Http1Parser::parse_head(const char* data, std::size_t size)
 Http1Parser::Outcome Http1Parser::reject_llhttp(const char* data, std::size_t size) {
   if (too_many_fields_) return reject(431, "too_many_headers", "more header fields than limits.max_headers");
   if (kind_ == Kind::kResponse) return reject(502, "bad_response", llhttp_get_error_reason(&parser_));
-  // The request line tells apart what is merely unknown to us from what is no HTTP at all. It is read up to the byte
-  // that was wrong, so that the answer does not depend on what has arrived behind it.
+  // The request line tells apart what is merely unknown to us from what is no HTTP at all. It is read up to where
+  // llhttp stopped, so that the answer does not depend on what has arrived behind it.
   auto line = without_empty_lines({data, size});
   line = line.substr(0, line.find_first_of("\r\n"));
-  const auto method = line.substr(0, std::min(line.find(' '), kMaxMethod));
+  const auto method_end = line.find(' ');
+  const bool method = method_end <= kMaxMethod && is_token(line.substr(0, method_end));
   if (const char* const at = llhttp_get_error_pos(&parser_); at >= line.data() && at < line.data() + line.size()) {
-    line = line.substr(0, static_cast<std::size_t>(at - line.data()) + 1);
+    line = line.substr(0, static_cast<std::size_t>(at - line.data()));
   }
   const auto version = line.substr(std::min(line.rfind(' ') + 1, line.size()));
   switch (llhttp_get_errno(&parser_)) {
     case HPE_INVALID_METHOD:
-      if (is_token(method) && method.data()[method.size()] == ' ') {
-        return reject(501, "method_not_implemented", "the method is not known here");
-      }
+      if (method) return reject(501, "method_not_implemented", "the method is not known here");
       break;
     case HPE_PAUSED_H2_UPGRADE:
     case HPE_INVALID_VERSION:
@@ -406,7 +404,7 @@ Http1Parser::Decoded Http1Parser::decode_chunked(char* data, std::size_t size) {
   Decoded result;
   base_ = data;
   write_ = data;
-  value_end_ = nullptr;
+  trailer_from_ = data;
   if (!in_body_) {
     in_body_ = true;
     name_done_ = true;
@@ -420,7 +418,7 @@ Http1Parser::Decoded Http1Parser::decode_chunked(char* data, std::size_t size) {
   } else {
     rejection_ = trailers_too_large_ || too_many_fields_
                      ? Rejection{431, "trailers_too_large", "the trailers are larger than allowed"}
-                     : Rejection{400, trailers_folded_ ? "folded_trailer" : "bad_chunk", "a chunk is not well-formed"};
+                     : Rejection{400, "bad_chunk", "a chunk is not well-formed"};
     result.ok = false;
     return result;
   }
@@ -433,23 +431,34 @@ Http1Parser::Decoded Http1Parser::decode_chunked(char* data, std::size_t size) {
     result.ok = false;
     return result;
   }
-  if (finished_) {
-    // llhttp lets a bare LF end the trailers.
-    const char before = result.consumed >= 2 ? data[result.consumed - 2] : last_byte_;
-    if (before != '\r') {
-      rejection_ = {400, "bare_lf", "a chunked body that does not end with CRLF"};
-      result.ok = false;
-      return result;
-    }
-    if (!take_trailers()) {
-      rejection_ = {400, "bad_trailer", "a trailer that is no field"};
-      result.ok = false;
-      return result;
-    }
-  } else if (result.consumed > 0) {
-    last_byte_ = data[result.consumed - 1];
-  }
+  if (!check_body_lines(data, result.consumed) || (finished_ && !take_trailers())) result.ok = false;
   return result;
+}
+
+/// What llhttp lets pass: a bare LF that ends the body or a trailer, and trailers that are folded.
+bool Http1Parser::check_body_lines(const char* data, std::size_t size) {
+  const char* const end = data + size;
+  if (!in_trailers_) {
+    const char before = size >= 2 ? end[-2] : last_byte_;
+    if (finished_ && before != '\r') {
+      rejection_ = {400, "bare_lf", "a chunked body that does not end with CRLF"};
+      return false;
+    }
+    if (size > 0) last_byte_ = end[-1];
+    return true;
+  }
+  for (const char* byte = trailer_from_; byte < end; ++byte) {
+    if ((*byte == '\n') != (last_byte_ == '\r')) {
+      rejection_ = {400, "bare_lf", "a trailer that does not end with CRLF"};
+      return false;
+    }
+    if (last_byte_ == '\n' && (*byte == ' ' || *byte == '\t')) {
+      rejection_ = {400, "folded_trailer", "a trailer that is folded over several lines"};
+      return false;
+    }
+    last_byte_ = *byte;
+  }
+  return true;
 }
 
 bool Http1Parser::take_trailers() {
@@ -457,7 +466,10 @@ bool Http1Parser::take_trailers() {
   for (const auto& span : trailer_spans_) {
     const auto name = text.substr(span.name.offset, span.name.size);
     const auto value = trim(text.substr(span.value.offset, span.value.size));
-    if (!is_token(name) || !is_field_value(value)) return false;
+    if (!is_token(name) || !is_field_value(value)) {
+      rejection_ = {400, "bad_trailer", "a trailer that is no field"};
+      return false;
+    }
     trailers_.add(name, value);
   }
   return true;

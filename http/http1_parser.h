@@ -87,6 +87,7 @@ class Http1Parser {
   Outcome check_host(RequestHead& head);
   Outcome check_framing(const Fields& fields);
   bool take_fields(const char* data, Fields& fields) const;
+  bool check_body_lines(const char* data, std::size_t size);
   bool take_trailers();
 
   llhttp_t parser_;
@@ -108,14 +109,14 @@ class Http1Parser {
   Rejection rejection_;
 
   bool in_body_ = false;
+  bool in_trailers_ = false;
   bool finished_ = false;
   bool trailers_too_large_ = false;
-  bool trailers_folded_ = false;
-  const char* value_end_ = nullptr;  // of the last piece of a trailer, during a call
-  char* write_ = nullptr;          // where the next byte of content goes, while decoding in place
-  std::uint64_t overhead_ = 0;     // bytes of chunk framing so far
-  std::uint64_t content_ = 0;      // bytes of content so far
-  char last_byte_ = 0;             // of the previous call
+  const char* trailer_from_ = nullptr;  // where trailers begin or go on, during a call
+  char* write_ = nullptr;               // where the next byte of content goes, while decoding in place
+  std::uint64_t overhead_ = 0;          // bytes of chunk framing so far
+  std::uint64_t content_ = 0;           // bytes of content so far
+  char last_byte_ = 0;                  // of what has been checked
   std::string trailer_text_;
   FieldSpans trailer_spans_;
   Fields trailers_;

@@ -13,6 +13,8 @@ namespace {
 // answer before the connection is reset under it.
 constexpr Duration kLingerIdle = std::chrono::seconds(2);
 constexpr Duration kLingerTotal = std::chrono::seconds(15);
+/// Requests that a client has sent ahead are served in a row up to this many, then the others have their turn.
+constexpr std::uint64_t kRequestsPerTurn = 64;
 
 }  // namespace
 
@@ -29,7 +31,7 @@ Task<bool> Http1Session::run() {
     if (!arrived) break;
     const bool keep = co_await serve_one();
     if (!keep) break;
-    ++served_;
+    if (++served_ % kRequestsPerTurn == 0) co_await loop_.yield();
     limits_ = handler_.session_limits();
   }
   co_return !broken_off_;
@@ -37,7 +39,8 @@ Task<bool> Http1Session::run() {
 
 void Http1Session::drain() {
   draining_ = true;
-  if (idle_ && served_ > 0) stream_.cancel();
+  // Not cancelled: a request that has arrived meanwhile is read and answered.
+  if (idle_ && served_ > 0) stream_.interrupt_read();
 }
 
 Task<bool> Http1Session::await_request() {
@@ -46,7 +49,6 @@ Task<bool> Http1Session::await_request() {
   const Duration patience = served_ == 0 ? limits_.header_timeout : limits_.keepalive_timeout;
   const TimePoint deadline = deadline_after(loop_.now(), patience);
   for (;;) {
-    if (draining_ && served_ > 0) co_return false;
     // The block is taken for the attempt and given back before the wait: an idle connection holds no buffer.
     Buffer buffer = loop_.buffers().take(BufferPool::kSmall);
     const IoResult got = stream_.try_read({buffer.data(), buffer.size()});
@@ -55,11 +57,13 @@ Task<bool> Http1Session::await_request() {
       co_return true;
     }
     if (got.kind != IoResult::Kind::kWouldBlock) co_return false;
+    if (draining_ && served_ > 0) co_return false;
     buffer.release();
     idle_ = true;
     const Wake wake = co_await stream_.wait_read(deadline);
     idle_ = false;
-    if (wake != Wake::kReady) co_return false;
+    const bool interrupted = wake == Wake::kCancelled && draining_ && served_ > 0;
+    if (wake != Wake::kReady && !interrupted) co_return false;
   }
 }
 

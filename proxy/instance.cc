@@ -127,7 +127,10 @@ void Instance::prepare_state_dir() {
   namespace fs = std::filesystem;
   const fs::path dir = generation_->config.state_dir;
   std::error_code error;
-  if (fs::create_directories(dir, error)) fs::permissions(dir, fs::perms::owner_all, error);
+  if (fs::create_directories(dir, error)) {
+    fs::permissions(dir, fs::perms::owner_all, error);
+    if (!error && !give_to(generation_->config.user, dir)) error.assign(errno, std::generic_category());
+  }
   if (error) {
     log::warn("state_dir {}: {}; what should survive a restart will not", dir.string(), error.message());
     return;

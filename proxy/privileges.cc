@@ -49,6 +49,12 @@ void drop_privileges(const std::string& user) {
   keep_only_bind_service();
 }
 
+bool give_to(const std::string& user, const std::string& path) {
+  if (::geteuid() != 0 || user.empty()) return true;
+  const passwd* const entry = ::getpwnam(user.c_str());
+  return entry != nullptr && ::lchown(path.c_str(), entry->pw_uid, entry->pw_gid) == 0;
+}
+
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

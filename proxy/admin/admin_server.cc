@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admin/admin_server.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "proxy/instance.h"
@@ -130,7 +130,8 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
     const bool ready = !instance_.draining();
     co_await respond(exchange, ready ? 200 : 503, ready ? "ready" : "draining");
   } else if (!authorised(exchange)) {
-    co_await respond(exchange, 401, error_json("unauthorised", "send Authorization: Bearer with the token of admin.token_file"));
+    co_await respond(exchange, 401,
+                     error_json("unauthorised", "send Authorization: Bearer with the token of admin.token_file"));
   } else if (path == "/v1/status" && reads) {
     co_await respond(exchange, 200, status_json());
   } else if (path == "/v1/config" && reads) {

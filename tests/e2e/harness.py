@@ -80,7 +80,8 @@ class Headgate:
     """`serve -c FILE` in a folder of its own. Sections that the text leaves out and a test needs are added: one plain
     listener on a free port of 127.0.0.1, one worker, an admin socket and a state directory in the folder."""
 
-    def __init__(self, config, folder, listeners=1, start=True, env=None, defaults=True):
+    def __init__(self, config, folder, listeners=1, start=True, env=None, defaults=True, umask=-1):
+        self.umask = umask
         self.folder = pathlib.Path(folder)
         self.file = self.folder / "headgate.yaml"
         self.admin = f"unix:{self.folder}/admin.sock"
@@ -113,7 +114,7 @@ class Headgate:
     def start(self):
         self.process = subprocess.Popen([PROGRAM, "serve", "-c", str(self.file)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder,
-                                        env={**os.environ, **self.env})
+                                        env={**os.environ, **self.env}, umask=self.umask)
         self.out = Lines(self.process.stdout)
         self.err = Lines(self.process.stderr)
         ready = self.err.wait(lambda lines: len(self._listeners(lines)) >= self.expected, timeout=30)

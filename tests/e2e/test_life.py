@@ -297,6 +297,19 @@ class Logs(GateTest):
         self.assertNotIn("/second", (folder / "access.log.1").read_text())
         self.assertNotIn("/first", access.read_text())
 
+    def test_reopen_of_the_programs_own_log(self):
+        folder = self.folder()
+        log = folder / "headgate.log"
+        edge = self.gate(f"log: {{ output: '{log}' }}\nlisteners: [{{ address: 'unix:{folder}/a.sock' }}]\n" + ONE, folder=folder, listeners=0)
+        wait_until(lambda: log.exists() and "listening on" in log.read_text(), what="the first lines")
+        log.rename(folder / "headgate.log.1")
+        edge.signal(signal.SIGUSR1)
+        wait_until(log.exists, what="the new file")
+        edge.signal(signal.SIGHUP)
+        wait_until(lambda: "reload" in log.read_text(), what="a line in the new file")
+        self.assertNotIn("listening on", log.read_text())
+        self.assertEqual(fetch(f"{folder}/a.sock").text, "one")
+
     def test_one_line_a_request(self):
         edge = self.gate("workers: 2\n" + ONE)
         for i in range(200):

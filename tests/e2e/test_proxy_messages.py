@@ -68,6 +68,7 @@ class Messages(GateTest):
         request = self.origin_.requests[-1]
         self.assertEqual(request.header_list("Transfer-Encoding"), ["chunked"])
         self.assertIsNone(request.header("Content-Length"))
+        self.assertEqual(request.trailers, [("X-Sum", "42")])
 
     def test_chunked_answer_with_trailers(self):
         self.script["/down"] = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"

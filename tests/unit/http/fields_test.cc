@@ -126,6 +126,24 @@ TEST(Iequals, FoldsAsciiLettersOnly) {
       const char y = static_cast<char>(b);
       const bool same = a == b || (a < 128 && b < 128 && std::isalpha(a) != 0 && (a ^ 0x20) == b);
       ASSERT_EQ(iequals({&x, 1}, {&y, 1}), same) << a << " " << b;
+      // At each place of a text that is longer than a machine word.
+      std::string one = "sEc-FeTcH-mO";
+      std::string two = "SeC-fEtCh-Mo";
+      one[static_cast<std::size_t>(b) % one.size()] = x;
+      two[static_cast<std::size_t>(b) % two.size()] = y;
+      ASSERT_EQ(iequals(one, two), same) << a << " " << b;
+    }
+  }
+}
+
+TEST(Iequals, ADifferenceIsSeenAtEveryPlace) {
+  for (std::size_t size = 1; size < 40; ++size) {
+    const std::string text(size, 'a');
+    EXPECT_TRUE(iequals(text, std::string(size, 'A')));
+    for (std::size_t i = 0; i < size; ++i) {
+      std::string other = text;
+      other[i] = 'b';
+      EXPECT_FALSE(iequals(text, other)) << i << " of " << size;
     }
   }
 }

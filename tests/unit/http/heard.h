@@ -53,7 +53,9 @@ inline std::ostream& operator<<(std::ostream& out, const Heard& heard) {
 /// Where a connection's bytes are cut: how many have arrived at each look. The last is all of them.
 using Cuts = std::vector<std::size_t>;
 
-inline Cuts at_once(std::size_t size) { return {size}; }
+inline Cuts at_once(std::size_t size) {
+  return {size};
+}
 inline Cuts one_by_one(std::size_t size) {
   Cuts cuts;
   for (std::size_t i = 1; i <= size; ++i) cuts.push_back(i);

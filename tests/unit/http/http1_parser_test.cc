@@ -28,17 +28,23 @@ Heard hear_request(std::string_view bytes, HeadLimits limits = kLimits) {
   return whole;
 }
 
-std::string get(std::string_view fields) { return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n"; }
-std::string post(std::string_view fields) { return "POST / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n"; }
+std::string get(std::string_view fields) {
+  return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
+}
+std::string post(std::string_view fields) {
+  return "POST / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
+}
 
 struct Bad {
   std::string_view name;
   std::string bytes;
   int status;
-  std::string_view reason;
+  std::string_view reason;  // empty: whatever llhttp, or we, see first
 };
 
-std::ostream& operator<<(std::ostream& out, const Bad& bad) { return out << bad.name; }
+std::ostream& operator<<(std::ostream& out, const Bad& bad) {
+  return out << bad.name;
+}
 
 class BadRequest : public testing::TestWithParam<Bad> {};
 
@@ -47,7 +53,9 @@ TEST_P(BadRequest, IsRefusedHoweverItArrives) {
   const Heard heard = hear_request(bad.bytes);
   EXPECT_TRUE(heard.rejected) << heard;
   EXPECT_EQ(heard.status, bad.status) << heard;
-  EXPECT_EQ(heard.reason, bad.reason);
+  if (!bad.reason.empty()) {
+    EXPECT_EQ(heard.reason, bad.reason);
+  }
   // What follows changes nothing.
   EXPECT_EQ(hear(kRequest, bad.bytes + "GET / HTTP/1.1\r\n\r\n", at_once(bad.bytes.size() + 18), kLimits), heard);
 }
@@ -57,33 +65,28 @@ const std::string kNul(1, '\0');
 INSTANTIATE_TEST_SUITE_P(
     Lines, BadRequest,
     testing::Values(
-        Bad{"bare_lf_in_request_line", "GET / HTTP/1.1\nHost: a\r\n\r\n", 400, "bare_lf"},
-        Bad{"bare_lf_after_field", "GET / HTTP/1.1\r\nHost: a\n\r\n", 400, "bare_lf"},
-        Bad{"bare_lf_at_the_end", "GET / HTTP/1.1\r\nHost: a\r\n\n", 400, "bad_request"},
-        Bad{"bare_lf_twice", "GET / HTTP/1.1\r\nHost: a\n\n", 400, "bare_lf"},
-        Bad{"bare_lf_before", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bare_lf"},
-        Bad{"bare_cr_before", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bare_cr"},
-        Bad{"bare_cr_in_value", get("X: a\rb\r\n"), 400, "bad_request"},
-        Bad{"bare_cr_in_name", get("X\rY: a\r\n"), 400, "bad_request"},
-        Bad{"cr_cr_lf", get("X: a\r\r\n"), 400, "bad_request"},
-        Bad{"nul_in_value", get("X: a" + kNul + "b\r\n"), 400, "bad_request"},
-        Bad{"nul_in_name", get("X" + kNul + ": a\r\n"), 400, "bad_request"},
-        Bad{"nul_in_target", "GET /" + kNul + " HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"control_in_value", get("X: a\x01\r\n"), 400, "bad_request"},
-        Bad{"delete_in_value", get("X: a\x7f\r\n"), 400, "bad_request"},
+        Bad{"bare_lf_in_request_line", "GET / HTTP/1.1\nHost: a\r\n\r\n", 400, ""},
+        Bad{"bare_lf_after_field", "GET / HTTP/1.1\r\nHost: a\n\r\n", 400, ""},
+        Bad{"bare_lf_at_the_end", "GET / HTTP/1.1\r\nHost: a\r\n\n", 400, ""},
+        Bad{"bare_lf_twice", "GET / HTTP/1.1\r\nHost: a\n\n", 400, ""},
+        Bad{"bare_lf_before", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"bare_cr_before", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"bare_cr_in_value", get("X: a\rb\r\n"), 400, ""}, Bad{"bare_cr_in_name", get("X\rY: a\r\n"), 400, ""},
+        Bad{"cr_cr_lf", get("X: a\r\r\n"), 400, ""}, Bad{"nul_in_value", get("X: a" + kNul + "b\r\n"), 400, ""},
+        Bad{"nul_in_name", get("X" + kNul + ": a\r\n"), 400, ""},
+        Bad{"nul_in_target", "GET /" + kNul + " HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"control_in_value", get("X: a\x01\r\n"), 400, ""}, Bad{"delete_in_value", get("X: a\x7f\r\n"), 400, ""},
         Bad{"folded", get("X: a\r\n b\r\n"), 400, "folded_header"},
         Bad{"folded_by_tab", get("X: a\r\n\tb\r\n"), 400, "folded_header"},
         Bad{"folded_empty_first_line", get("X:\r\n b\r\n"), 400, "folded_header"},
         Bad{"folded_length", post("Content-Length:\r\n 5\r\n"), 400, "folded_header"},
         Bad{"folded_coding", post("Transfer-Encoding:\r\n chunked\r\n"), 400, "folded_header"},
-        Bad{"space_before_colon", get("X : a\r\n"), 400, "bad_request"},
-        Bad{"tab_before_colon", get("X\t: a\r\n"), 400, "bad_request"},
-        Bad{"space_before_first_field", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400, "bad_request"},
-        Bad{"space_before_colon_of_length", post("Content-Length : 5\r\n"), 400, "bad_request"},
-        Bad{"no_colon", get("X\r\n"), 400, "bad_request"},
-        Bad{"empty_name", get(": a\r\n"), 400, "empty_field_name"},
-        Bad{"name_with_parenthesis", get("X(: a\r\n"), 400, "bad_request"},
-        Bad{"name_with_umlaut", get("X\xc3\xa4: a\r\n"), 400, "bad_request"}),
+        Bad{"space_before_colon", get("X : a\r\n"), 400, ""}, Bad{"tab_before_colon", get("X\t: a\r\n"), 400, ""},
+        Bad{"space_before_first_field", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400, ""},
+        Bad{"space_before_colon_of_length", post("Content-Length : 5\r\n"), 400, ""},
+        Bad{"no_colon", get("X\r\n"), 400, ""}, Bad{"empty_name", get(": a\r\n"), 400, "empty_field_name"},
+        Bad{"name_with_parenthesis", get("X(: a\r\n"), 400, ""},
+        Bad{"name_with_umlaut", get("X\xc3\xa4: a\r\n"), 400, ""}),
     [](const auto& suite) { return std::string(suite.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -93,10 +96,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"method_in_lower_case", "get / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "method_not_implemented"},
         Bad{"method_longer_than_a_known_one", "GETS / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "method_not_implemented"},
         Bad{"method_shorter_than_a_known_one", "GE / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "method_not_implemented"},
-        Bad{"method_no_token", "GE\"T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"method_alone", "BREW\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"known_method_alone", "GET\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"not_http", "\x16\x03\x01\x02\x01", 400, "bad_request"},
+        Bad{"method_no_token", "GE\"T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"method_alone", "BREW\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"known_method_alone", "GET\r\nHost: a\r\n\r\n", 400, ""}, Bad{"not_http", "\x16\x03\x01\x02\x01", 400, ""},
         Bad{"connect", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501, "connect_not_implemented"},
         Bad{"http2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "version_not_supported"},
         Bad{"http2", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "version_not_supported"},
@@ -104,110 +106,101 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"http09", "GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505, "version_not_supported"},
         Bad{"http3", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "version_not_supported"},
         Bad{"http19", "GET / HTTP/1.9\r\nHost: a\r\n\r\n", 505, "version_not_supported"},
-        Bad{"no_version", "GET /\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"version_in_lower_case", "GET / http/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"version_of_two_digits", "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"version_without_minor", "GET / HTTP/1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"version_then_space", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"version_then_word", "GET / HTTP/1.1 x\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"version_of_another", "GET / ICE/1.0\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"source_of_another", "SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"rtsp", "DESCRIBE rtsp://a/b RTSP/1.0\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"two_spaces_after_method", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"two_spaces_after_target", "GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"tab_after_method", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"tab_after_target", "GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"space_before_method", " GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"word_between_target_and_version", "GET / x HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"},
-        Bad{"word_between_target_and_other_version", "GET / x HTTP/1.3\r\nHost: a\r\n\r\n", 400, "bad_request"}),
+        Bad{"http21_and_more", "GET / HTTP/2.1\x1b\r\nHost: a\r\n\r\n", 505, "version_not_supported"},
+        Bad{"no_version", "GET /\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"version_in_lower_case", "GET / http/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"version_of_two_digits", "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"version_without_minor", "GET / HTTP/1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"version_then_space", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"version_then_word", "GET / HTTP/1.1 x\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"version_of_another", "GET / ICE/1.0\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"source_of_another", "SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"rtsp", "DESCRIBE rtsp://a/b RTSP/1.0\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"two_spaces_after_method", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"two_spaces_after_target", "GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"tab_after_method", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"tab_after_target", "GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"space_before_method", " GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"word_between_target_and_version", "GET / x HTTP/1.1\r\nHost: a\r\n\r\n", 400, ""},
+        Bad{"word_between_target_and_other_version", "GET / x HTTP/1.3\r\nHost: a\r\n\r\n", 400, ""}),
     [](const auto& suite) { return std::string(suite.param.name); });
 
 std::string to(std::string_view target, std::string_view host = "a", std::string_view method = "GET") {
   return std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Targets, BadRequest,
-    testing::Values(Bad{"asterisk_of_get", to("*"), 400, "bad_target"},
-                    Bad{"asterisk_and_more", to("*a", "a", "OPTIONS"), 400, "bad_request"},
-                    Bad{"relative", to("a/b"), 400, "bad_request"},
-                    Bad{"authority_form", to("a:80"), 400, "bad_request"},
-                    Bad{"no_path", to("http://a?x"), 400, "bad_target"},
-                    Bad{"other_scheme", to("ftp://a/"), 400, "bad_target"},
-                    Bad{"fragment", to("/a#b"), 400, "bad_target"},
-                    Bad{"fragment_of_url", to("http://a/#b"), 400, "bad_target"},
-                    Bad{"user_information", to("http://u@a/"), 400, "bad_host"},
-                    Bad{"url_without_host", to("http:///a"), 400, "bad_request"},
-                    Bad{"url_of_another_host", to("http://b/"), 400, "host_mismatch"},
-                    Bad{"url_with_a_port", to("http://a:81/"), 400, "host_mismatch"},
-                    Bad{"high_byte", to("/\xc3\xa4"), 400, "bad_request"},
-                    Bad{"control", to("/\x01"), 400, "bad_request"},
-                    Bad{"delete_byte", to("/\x7f"), 400, "bad_request"}),
-    [](const auto& suite) { return std::string(suite.param.name); });
+INSTANTIATE_TEST_SUITE_P(Targets, BadRequest,
+                         testing::Values(Bad{"asterisk_of_get", to("*"), 400, "bad_target"},
+                                         Bad{"asterisk_and_more", to("*a", "a", "OPTIONS"), 400, "bad_target"},
+                                         Bad{"relative", to("a/b"), 400, ""},
+                                         Bad{"authority_form", to("a:80"), 400, ""},
+                                         Bad{"no_path", to("http://a?x"), 400, "bad_target"},
+                                         Bad{"other_scheme", to("ftp://a/"), 400, "bad_target"},
+                                         Bad{"fragment", to("/a#b"), 400, "bad_target"},
+                                         Bad{"fragment_of_url", to("http://a/#b"), 400, "bad_target"},
+                                         Bad{"user_information", to("http://u@a/"), 400, "bad_host"},
+                                         Bad{"url_without_host", to("http:///a"), 400, "bad_host"},
+                                         Bad{"url_of_another_host", to("http://b/"), 400, "host_mismatch"},
+                                         Bad{"url_with_a_port", to("http://a:81/"), 400, "host_mismatch"},
+                                         Bad{"high_byte", to("/\xc3\xa4"), 400, ""},
+                                         Bad{"control", to("/\x01"), 400, ""},
+                                         Bad{"delete_byte", to("/\x7f"), 400, ""}),
+                         [](const auto& suite) { return std::string(suite.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(
     Hosts, BadRequest,
-    testing::Values(Bad{"missing", "GET / HTTP/1.1\r\n\r\n", 400, "missing_host"},
-                    Bad{"missing_but_in_url", "GET http://a/ HTTP/1.1\r\n\r\n", 400, "missing_host"},
-                    Bad{"twice", get("Host: a\r\n"), 400, "repeated_host"},
-                    Bad{"twice_different", get("hOST: b\r\n"), 400, "repeated_host"},
-                    Bad{"empty", to("/", ""), 400, "bad_host"},
-                    Bad{"spaces", to("/", "a b"), 400, "bad_host"},
-                    Bad{"list", to("/", "a, b"), 400, "bad_host"},
-                    Bad{"slash", to("/", "a/b"), 400, "bad_host"},
-                    Bad{"user", to("/", "u@a"), 400, "bad_host"},
-                    Bad{"url", to("/", "http://a"), 400, "bad_host"},
-                    Bad{"port_alone", to("/", ":80"), 400, "bad_host"},
-                    Bad{"port_too_large", to("/", "a:65536"), 400, "bad_host"},
-                    Bad{"port_of_six_digits", to("/", "a:000080"), 400, "bad_host"},
-                    Bad{"port_signed", to("/", "a:+80"), 400, "bad_host"},
-                    Bad{"port_a_word", to("/", "a:http"), 400, "bad_host"},
-                    Bad{"two_ports", to("/", "a:1:2"), 400, "bad_host"},
-                    Bad{"v6_open", to("/", "[::1"), 400, "bad_host"},
-                    Bad{"v6_empty", to("/", "[]"), 400, "bad_host"},
-                    Bad{"v6_zone", to("/", "[fe80::1%25eth0]"), 400, "bad_host"},
-                    Bad{"v6_then_word", to("/", "[::1]a"), 400, "bad_host"},
-                    Bad{"v6_bare", to("/", "::1"), 400, "bad_host"},
-                    Bad{"percent", to("/", "a%2eb"), 400, "bad_host"},
-                    Bad{"high_byte", to("/", "\xc3\xa4"), 400, "bad_host"},
-                    Bad{"malformed_in_http10", "GET / HTTP/1.0\r\nHost: a/b\r\n\r\n", 400, "bad_host"}),
+    testing::Values(
+        Bad{"missing", "GET / HTTP/1.1\r\n\r\n", 400, "missing_host"},
+        Bad{"missing_but_in_url", "GET http://a/ HTTP/1.1\r\n\r\n", 400, "missing_host"},
+        Bad{"twice", get("Host: a\r\n"), 400, "repeated_host"},
+        Bad{"twice_different", get("hOST: b\r\n"), 400, "repeated_host"}, Bad{"empty", to("/", ""), 400, "bad_host"},
+        Bad{"spaces", to("/", "a b"), 400, "bad_host"}, Bad{"list", to("/", "a, b"), 400, "bad_host"},
+        Bad{"slash", to("/", "a/b"), 400, "bad_host"}, Bad{"user", to("/", "u@a"), 400, "bad_host"},
+        Bad{"url", to("/", "http://a"), 400, "bad_host"}, Bad{"port_alone", to("/", ":80"), 400, "bad_host"},
+        Bad{"port_too_large", to("/", "a:65536"), 400, "bad_host"},
+        Bad{"port_of_six_digits", to("/", "a:000080"), 400, "bad_host"},
+        Bad{"port_signed", to("/", "a:+80"), 400, "bad_host"}, Bad{"port_a_word", to("/", "a:http"), 400, "bad_host"},
+        Bad{"two_ports", to("/", "a:1:2"), 400, "bad_host"}, Bad{"v6_open", to("/", "[::1"), 400, "bad_host"},
+        Bad{"v6_empty", to("/", "[]"), 400, "bad_host"}, Bad{"v6_zone", to("/", "[fe80::1%25eth0]"), 400, "bad_host"},
+        Bad{"v6_then_word", to("/", "[::1]a"), 400, "bad_host"}, Bad{"v6_bare", to("/", "::1"), 400, "bad_host"},
+        Bad{"percent", to("/", "a%2eb"), 400, "bad_host"}, Bad{"high_byte", to("/", "\xc3\xa4"), 400, "bad_host"},
+        Bad{"malformed_in_http10", "GET / HTTP/1.0\r\nHost: a/b\r\n\r\n", 400, "bad_host"}),
     [](const auto& suite) { return std::string(suite.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(
     Framing, BadRequest,
-    testing::Values(
-        Bad{"length_then_coding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400, "bad_request"},
-        Bad{"coding_then_length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400, "bad_request"},
-        Bad{"length_and_other_coding", post("Content-Length: 5\r\nTransfer-Encoding: x\r\n"), 400, "bad_request"},
-        Bad{"lengths_differ", post("Content-Length: 5\r\nContent-Length: 6\r\n"), 400, "bad_request"},
-        Bad{"lengths_agree", post("Content-Length: 5\r\ncontent-length: 5\r\n"), 400, "bad_request"},
-        Bad{"length_list", post("Content-Length: 5, 5\r\n"), 400, "bad_request"},
-        Bad{"length_plus", post("Content-Length: +5\r\n"), 400, "bad_request"},
-        Bad{"length_minus", post("Content-Length: -5\r\n"), 400, "bad_request"},
-        Bad{"length_minus_zero", post("Content-Length: -0\r\n"), 400, "bad_request"},
-        Bad{"length_hex", post("Content-Length: 0x5\r\n"), 400, "bad_request"},
-        Bad{"length_fraction", post("Content-Length: 5.0\r\n"), 400, "bad_request"},
-        Bad{"length_two_words", post("Content-Length: 5 5\r\n"), 400, "bad_request"},
-        Bad{"length_quoted", post("Content-Length: \"5\"\r\n"), 400, "bad_request"},
-        Bad{"length_empty", post("Content-Length:\r\n"), 400, "bad_request"},
-        Bad{"length_two_to_the_64", post("Content-Length: 18446744073709551616\r\n"), 400, "bad_request"},
-        Bad{"length_very_long", post("Content-Length: 99999999999999999999999999999\r\n"), 400, "bad_request"},
-        Bad{"coding_gzip_chunked", post("Transfer-Encoding: gzip, chunked\r\n"), 400, "bad_transfer_encoding"},
-        Bad{"coding_chunked_gzip", post("Transfer-Encoding: chunked, gzip\r\n"), 400, "bad_request"},
-        Bad{"coding_chunked_twice", post("Transfer-Encoding: chunked, chunked\r\n"), 400, "bad_transfer_encoding"},
-        Bad{"coding_in_two_fields", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400,
-            "bad_transfer_encoding"},
-        Bad{"coding_identity", post("Transfer-Encoding: identity\r\n"), 400, "bad_request"},
-        Bad{"coding_xchunked", post("Transfer-Encoding: xchunked\r\n"), 400, "bad_request"},
-        Bad{"coding_chunkedx", post("Transfer-Encoding: chunkedx\r\n"), 400, "bad_request"},
-        Bad{"coding_quoted", post("Transfer-Encoding: \"chunked\"\r\n"), 400, "bad_request"},
-        Bad{"coding_comma", post("Transfer-Encoding: chunked,\r\n"), 400, "bad_transfer_encoding"},
-        Bad{"coding_parameter", post("Transfer-Encoding: chunked;x=y\r\n"), 400, "bad_request"},
-        Bad{"coding_vertical_tab", post("Transfer-Encoding: \vchunked\r\n"), 400, "bad_request"},
-        Bad{"coding_empty", post("Transfer-Encoding:\r\n"), 400, "bad_request"},
-        Bad{"coding_in_http10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
-            "transfer_encoding_in_http10"},
-        Bad{"expectation", post("Content-Length: 5\r\nExpect: 200-ok\r\n"), 417, "expectation_failed"}),
+    testing::Values(Bad{"length_then_coding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400, ""},
+                    Bad{"coding_then_length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400, ""},
+                    Bad{"length_and_other_coding", post("Content-Length: 5\r\nTransfer-Encoding: x\r\n"), 400, ""},
+                    Bad{"lengths_differ", post("Content-Length: 5\r\nContent-Length: 6\r\n"), 400, ""},
+                    Bad{"lengths_agree", post("Content-Length: 5\r\ncontent-length: 5\r\n"), 400, ""},
+                    Bad{"length_list", post("Content-Length: 5, 5\r\n"), 400, ""},
+                    Bad{"length_plus", post("Content-Length: +5\r\n"), 400, ""},
+                    Bad{"length_minus", post("Content-Length: -5\r\n"), 400, ""},
+                    Bad{"length_minus_zero", post("Content-Length: -0\r\n"), 400, ""},
+                    Bad{"length_hex", post("Content-Length: 0x5\r\n"), 400, ""},
+                    Bad{"length_fraction", post("Content-Length: 5.0\r\n"), 400, ""},
+                    Bad{"length_two_words", post("Content-Length: 5 5\r\n"), 400, ""},
+                    Bad{"length_quoted", post("Content-Length: \"5\"\r\n"), 400, ""},
+                    Bad{"length_empty", post("Content-Length:\r\n"), 400, ""},
+                    Bad{"length_two_to_the_64", post("Content-Length: 18446744073709551616\r\n"), 400, ""},
+                    Bad{"length_very_long", post("Content-Length: 99999999999999999999999999999\r\n"), 400, ""},
+                    Bad{"coding_gzip_chunked", post("Transfer-Encoding: gzip, chunked\r\n"), 400, ""},
+                    Bad{"coding_chunked_gzip", post("Transfer-Encoding: chunked, gzip\r\n"), 400, ""},
+                    Bad{"coding_chunked_twice", post("Transfer-Encoding: chunked, chunked\r\n"), 400, ""},
+                    Bad{"coding_in_two_fields", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+                        400, ""},
+                    Bad{"coding_identity", post("Transfer-Encoding: identity\r\n"), 400, ""},
+                    Bad{"coding_xchunked", post("Transfer-Encoding: xchunked\r\n"), 400, ""},
+                    Bad{"coding_chunkedx", post("Transfer-Encoding: chunkedx\r\n"), 400, ""},
+                    Bad{"coding_quoted", post("Transfer-Encoding: \"chunked\"\r\n"), 400, ""},
+                    Bad{"coding_comma", post("Transfer-Encoding: chunked,\r\n"), 400, ""},
+                    Bad{"coding_parameter", post("Transfer-Encoding: chunked;x=y\r\n"), 400, ""},
+                    Bad{"coding_vertical_tab", post("Transfer-Encoding: \vchunked\r\n"), 400, ""},
+                    Bad{"coding_empty", post("Transfer-Encoding:\r\n"), 400, ""},
+                    Bad{"coding_in_http10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+                        "transfer_encoding_in_http10"},
+                    Bad{"expectation", post("Content-Length: 5\r\nExpect: 200-ok\r\n"), 417, "expectation_failed"}),
     [](const auto& suite) { return std::string(suite.param.name); });
 
 // --- good ones ----------------------------------------------------------------------------------------------------
@@ -286,8 +279,8 @@ TEST(RequestHead, TargetsInTheFormsThatAreServed) {
 }
 
 TEST(RequestHead, HostsInTheFormsThatAreServed) {
-  for (const char* host : {"a", "a.b-c_d~e", "A.example", "127.0.0.1", "a:0", "a:65535", "a:", "a.", "[::1]", "[::1]:80",
-                           "[2001:DB8::1.2.3.4]:443"}) {
+  for (const char* host : {"a", "a.b-c_d~e", "A.example", "127.0.0.1", "a:0", "a:65535", "a:", "a.", "[::1]",
+                           "[::1]:80", "[2001:DB8::1.2.3.4]:443"}) {
     const auto heard = hear_request(to("/", host));
     EXPECT_TRUE(heard.complete) << heard;
     EXPECT_EQ(heard.authority, host);

@@ -17,11 +17,11 @@ struct Known {
 };
 
 constexpr Known kMethods[] = {
-    {"GET", Method::kGet, true, true},          {"HEAD", Method::kHead, true, true},
-    {"POST", Method::kPost, false, false},      {"PUT", Method::kPut, false, true},
-    {"DELETE", Method::kDelete, false, true},   {"CONNECT", Method::kConnect, false, false},
-    {"OPTIONS", Method::kOptions, true, true},  {"TRACE", Method::kTrace, true, true},
-    {"PATCH", Method::kPatch, false, false},    {"PROPFIND", Method::kOther, false, false},
+    {"GET", Method::kGet, true, true},         {"HEAD", Method::kHead, true, true},
+    {"POST", Method::kPost, false, false},     {"PUT", Method::kPut, false, true},
+    {"DELETE", Method::kDelete, false, true},  {"CONNECT", Method::kConnect, false, false},
+    {"OPTIONS", Method::kOptions, true, true}, {"TRACE", Method::kTrace, true, true},
+    {"PATCH", Method::kPatch, false, false},   {"PROPFIND", Method::kOther, false, false},
 };
 
 TEST(Method, KnowsItsNameAndNature) {
@@ -64,8 +64,8 @@ TEST(ReasonPhrase, IsKnownForWhatWeSayOurselves) {
   EXPECT_EQ(reason_phrase(418), "");
   EXPECT_EQ(reason_phrase(99), "");
   EXPECT_EQ(reason_phrase(-1), "");
-  for (const int status : {100, 101, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 408, 412, 414, 416,
-                           417, 421, 429, 431, 500, 501, 502, 503, 504, 505}) {
+  for (const int status : {100, 101, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405,
+                           408, 412, 414, 416, 417, 421, 429, 431, 500, 501, 502, 503, 504, 505}) {
     EXPECT_FALSE(reason_phrase(status).empty()) << status;
   }
   for (int status = 0; status < 1000; ++status) {
