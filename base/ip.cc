@@ -66,7 +66,7 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));
   if (!address) return std::nullopt;
-  const unsigned most = address->is_v4() && text.find(':') == std::string_view::npos ? 32 : 128;
+  const unsigned most = text.find(':') == std::string_view::npos ? 32 : 128;
   unsigned bits = most;
   if (slash != std::string_view::npos) {
     const auto digits = text.substr(slash + 1);
@@ -76,11 +76,12 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
   Cidr result;
   result.network_ = *address;
   result.bits_ = static_cast<std::uint8_t>(bits + (most == 32 ? 96 : 0));
+  result.v4_ = address->is_v4() && result.bits_ >= 96;
   return result;
 }
 
 bool Cidr::contains(const IpAddress& address) const {
-  if (!address.is_known()) return false;
+  if (!address.is_known() || v4_ != address.is_v4()) return false;  // ::/0 is every IPv6 address, and no IPv4 one
   const auto& a = network_.bytes();
   const auto& b = address.bytes();
   const std::size_t whole = bits_ / 8;
@@ -90,7 +91,7 @@ bool Cidr::contains(const IpAddress& address) const {
 }
 
 std::string Cidr::to_string() const {
-  return network_.to_string() + "/" + std::to_string(network_.is_v4() && bits_ >= 96 ? bits_ - 96 : bits_);
+  return network_.to_string() + "/" + std::to_string(v4_ ? bits_ - 96 : bits_);
 }
 
 SocketAddress SocketAddress::ip(const IpAddress& address, std::uint16_t port) {

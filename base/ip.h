@@ -35,7 +35,7 @@ class IpAddress {
   bool known_ = false;
 };
 
-/// A network: 10.0.0.0/8, fd00::/8, or one address.
+/// A network: 10.0.0.0/8, fd00::/8, or one address. One of IPv6 contains no IPv4 address.
 class Cidr {
  public:
   /// nullopt: not an address, or a prefix length that is no number or too long.
@@ -47,6 +47,7 @@ class Cidr {
  private:
   IpAddress network_;
   std::uint8_t bits_ = 0;  // of the 128
+  bool v4_ = false;
 };
 
 /// An address that the kernel takes: IPv4, IPv6 or a unix path. A value.

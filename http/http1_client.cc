@@ -170,13 +170,26 @@ bool Http1ClientExchange::begin_response() {
 }
 
 bool Http1ClientExchange::body_ready() {
-  if (body_finished_ || begin_ < end_) return true;
-  // The head's fields lie in the block, but its reader has sent them on by now (read_head: valid until the next read).
-  begin_ = end_ = 0;
-  return fill(BufferPool::kMedium) != Filled::kNothing;
+  if (body_finished_ || ready_) return true;
+  if (begin_ == end_) {
+    // The head's fields lie in the block, but its reader has sent them on by now (read_head: valid until the next read).
+    const Filled filled = fill(BufferPool::kMedium);
+    if (filled == Filled::kNothing) return false;
+    if (filled != Filled::kBytes) return true;  // read_body tells at once
+  }
+  // Chunk framing alone is nothing to wait for the head with.
+  const auto content = take_body();
+  if (content && content->empty() && !body_finished_) return false;
+  ready_ = content;
+  return true;
 }
 
 Task<Result<std::span<const char>>> Http1ClientExchange::read_body(TimePoint deadline) {
+  if (ready_) {
+    const auto content = *ready_;
+    ready_.reset();
+    co_return content;
+  }
   for (;;) {
     if (body_finished_) co_return std::span<const char>();
     if (begin_ == end_) {

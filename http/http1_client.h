@@ -2,6 +2,8 @@
 // The client's side of one HTTP/1 exchange with an origin (RFC 9112).
 #pragma once
 
+#include <optional>
+
 #include "base/byte_writer.h"
 #include "base/loop.h"
 #include "http/client_exchange.h"
@@ -53,6 +55,7 @@ class Http1ClientExchange final : public ClientExchange {
   Buffer in_;
   std::size_t begin_ = 0;  // [begin_, end_) of in_ has been received and not been used
   std::size_t end_ = 0;
+  std::optional<Result<std::span<const char>>> ready_;  // a piece that body_ready has taken ahead
   Error failure_{};
   bool failed_ = false;  // reading has failed, with failure_
   unsigned interim_ = 0;

@@ -44,7 +44,10 @@ void Http1Session::drain() {
 }
 
 Task<bool> Http1Session::await_request() {
-  if (begin_ < end_) co_return true;
+  if (begin_ < end_) {
+    head_deadline_ = deadline_after(loop_.now(), limits_.header_timeout);
+    co_return true;
+  }
   in_.release();
   const Duration patience = served_ == 0 ? limits_.header_timeout : limits_.keepalive_timeout;
   const TimePoint deadline = deadline_after(loop_.now(), patience);
@@ -54,6 +57,8 @@ Task<bool> Http1Session::await_request() {
     const IoResult got = stream_.try_read({buffer.data(), buffer.size()});
     if (got.kind == IoResult::Kind::kOk) {
       adopt(std::move(buffer), 0, got.bytes);
+      // A new connection has one deadline for its silence and its first head together.
+      head_deadline_ = served_ == 0 ? deadline : deadline_after(loop_.now(), limits_.header_timeout);
       co_return true;
     }
     if (got.kind != IoResult::Kind::kWouldBlock) co_return false;
@@ -91,13 +96,12 @@ bool Http1Session::make_room() {
 }
 
 Task<Http1Parser::Outcome> Http1Session::read_head(Http1Parser& parser) {
-  const TimePoint deadline = deadline_after(loop_.now(), limits_.header_timeout);
   for (;;) {
     const auto outcome = parser.parse_head(in_.data() + begin_, end_ - begin_);
     if (outcome != Http1Parser::Outcome::kNeedMore) co_return outcome;
     make_room();
     const auto got =
-        co_await read_some(stream_, {in_.data() + end_, in_.size() - end_}, deadline, Side::kDownstream);
+        co_await read_some(stream_, {in_.data() + end_, in_.size() - end_}, head_deadline_, Side::kDownstream);
     if (!got || *got == 0) {
       // Only a client that is still there and too slow gets an answer.
       if (!got && got.error().code == Errc::kTimeout) {

@@ -45,6 +45,7 @@ class Http1Session {
   Buffer in_;              // begins with the head of the current request
   std::size_t begin_ = 0;  // bytes [begin_, end_) have been received and not been used
   std::size_t end_ = 0;
+  TimePoint head_deadline_ = kNoDeadline;  // of the head that is being read
   std::uint64_t served_ = 0;
   bool draining_ = false;
   bool idle_ = false;

@@ -7,6 +7,8 @@
 namespace headgate::proxy {
 namespace {
 
+const std::vector<std::string> kAlpn = {"http/1.1"};
+
 routing::Template compile(const std::string& text) {
   auto parsed = routing::Template::parse(text);
   if (!parsed) throw std::invalid_argument("template '" + text + "': " + parsed.error().message);
@@ -81,6 +83,15 @@ Generation::Generation(std::uint64_t number_, config::Config config_)
   const bool secure =
       std::any_of(config.listeners.begin(), config.listeners.end(), [](const auto& listener) { return listener.tls; });
   if (secure) certificates = std::make_shared<tls::CertificateStore>(config.tls);
+  check_tls();
+}
+
+/// Makes once what each worker will make for itself, so that a mistake is found before any of them has changed.
+void Generation::check_tls() const {
+  if (certificates) tls::ServerContext(certificates, config.tls, kAlpn, std::make_shared<tls::TicketKeys>());
+  for (const auto& upstream : config.upstreams) {
+    if (upstream.scheme == config::Scheme::kHttps) tls::ClientContext(upstream.tls);
+  }
 }
 
 WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
@@ -91,7 +102,7 @@ WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation,
   }
   if (shared->certificates) {
     tls = std::make_unique<tls::ServerContext>(shared->certificates, shared->config.tls,
-                                               std::vector<std::string>{"http/1.1"}, tickets);
+                                               kAlpn, tickets);
   }
 }
 

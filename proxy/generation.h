@@ -64,6 +64,9 @@ class Generation {
   std::vector<CompiledSite> sites;
   http::SessionLimits session_limits;
   std::shared_ptr<tls::CertificateStore> certificates;  ///< null without a tls listener
+
+ private:
+  void check_tls() const;
 };
 
 /// A generation as one worker uses it. Loop thread only; requests share it.

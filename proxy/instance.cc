@@ -220,7 +220,6 @@ Worker::Figures Instance::figures() const {
     const auto one = worker->figures();
     sum.requests += one.requests;
     sum.in_flight += one.in_flight;
-    sum.connections += one.connections;
   }
   return sum;
 }

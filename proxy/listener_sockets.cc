@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <system_error>
@@ -80,6 +81,26 @@ std::shared_ptr<const BoundListener> bind_listener(const config::Listener& liste
   return bound;
 }
 
+namespace {
+
+/// SO_REUSEPORT would let another instance of the same user share the port without a word: half of the connections
+/// would go astray. Asked without it, the system tells. Throws as listen_on.
+void refuse_taken(const config::Address& address, const BoundListeners& current) {
+  const bool by_us = std::any_of(current.begin(), current.end(),
+                                 [&](const auto& listener) { return listener->local.port() == address.port; });
+  if (address.kind == config::Address::Kind::kUnix || address.port == 0 || by_us) return;
+  const bool any = address.kind == config::Address::Kind::kAny;
+  const auto probed = any ? SocketAddress::any(false, address.port) : SocketAddress::ip(address.ip, address.port);
+  const UniqueFd probe(::socket(probed.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int one = 1;
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (probe && ::bind(probe.get(), probed.get(), probed.length()) != 0 && errno == EADDRINUSE) {
+    throw std::system_error(EADDRINUSE, std::generic_category(), address.text);
+  }
+}
+
+}  // namespace
+
 BoundListeners bind_listeners(const std::vector<config::Listener>& listeners, const BoundListeners& current,
                               std::size_t workers) {
   BoundListeners result;
@@ -87,12 +108,16 @@ BoundListeners bind_listeners(const std::vector<config::Listener>& listeners, co
   for (const auto& listener : listeners) {
     std::shared_ptr<const BoundListener> bound;
     for (const auto& old : current) {
-      if (old->config.address.text == listener.address.text && old->config.tls == listener.tls && !taken.contains(old.get())) {
+      const bool same = old->config.address.text == listener.address.text && old->config.tls == listener.tls;
+      if (same && !taken.contains(old.get())) {
         bound = old;
         break;
       }
     }
-    if (!bound) bound = bind_listener(listener, workers);
+    if (!bound) {
+      refuse_taken(listener.address, current);
+      bound = bind_listener(listener, workers);
+    }
     taken.insert(bound.get());
     result.push_back(std::move(bound));
   }

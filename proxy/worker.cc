@@ -107,8 +107,7 @@ void Worker::join() {
 }
 
 Worker::Figures Worker::figures() const {
-  return {requests_.load(std::memory_order_relaxed), in_flight_.load(std::memory_order_relaxed),
-          open_.load(std::memory_order_relaxed)};
+  return {requests_.load(std::memory_order_relaxed), in_flight_.load(std::memory_order_relaxed)};
 }
 
 Task<> Worker::wind_down() {
@@ -170,16 +169,12 @@ Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   }
   const bool tls = listener->config.tls;
-  bump(open_, 1);
-  {
-    Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
-    connections_.push_back(connection);
-    if (draining_) connection.drain();
-    // The handshake takes what it needs of the generation before its first wait: connections hold none.
-    co_await connection.run(tls ? generation_->tls.get() : nullptr, session_limits().header_timeout);
-  }
-  bump(open_, static_cast<std::uint64_t>(-1));
-  shared_.connections.remove(peer.host());
+  const Counted counted(shared_.connections, peer.host());
+  Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
+  connections_.push_back(connection);
+  if (draining_) connection.drain();
+  // The handshake takes what it needs of the generation before its first wait: connections hold none.
+  co_await connection.run(tls ? generation_->tls.get() : nullptr, session_limits().header_timeout);
 }
 
 // --- requests -------------------------------------------------------------------------------------------------------

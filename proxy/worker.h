@@ -57,7 +57,6 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   struct Figures {
     std::uint64_t requests = 0;
     std::uint64_t in_flight = 0;
-    std::uint64_t connections = 0;
   };
   Figures figures() const;
 
@@ -99,7 +98,6 @@ class Worker final : private http::Handler, private Acceptor::Sink {
 
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<std::uint64_t> in_flight_{0};
-  std::atomic<std::uint64_t> open_{0};
   std::thread thread_;
 };
 

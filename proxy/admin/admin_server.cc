@@ -107,8 +107,20 @@ Task<> AdminServer::serve_connection(UniqueFd fd, SocketAddress peer) {
   co_await connection.run(nullptr, limits_.header_timeout);
 }
 
+/// A web page can make a browser on this machine send requests to loopback addresses. It cannot leave Origin away, and
+/// a name of its own that points here shows in Host.
+bool AdminServer::from_a_web_page(const http::Exchange& exchange) const {
+  const auto& request = exchange.request;
+  if (request.fields.has(http::FieldId::kOrigin)) return true;
+  const auto colon = request.authority.rfind(':');
+  const auto host = request.authority.ends_with(']') ? request.authority : request.authority.substr(0, colon);
+  const bool known = listener_->config.address.kind == config::Address::Kind::kUnix || host.empty() ||
+                     http::iequals(host, "localhost") || IpAddress::parse(host).has_value();
+  return !known;
+}
+
 bool AdminServer::authorised(const http::Exchange& exchange) const {
-  if (token_.empty()) return true;
+  if (token_.empty()) return !from_a_web_page(exchange);
   const auto given = exchange.request.fields.get(http::FieldId::kAuthorization).value_or(std::string_view());
   constexpr std::string_view kScheme = "Bearer ";
   return given.size() > kScheme.size() && http::iequals(given.substr(0, kScheme.size()), kScheme) &&
@@ -131,7 +143,8 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
     co_await respond(exchange, ready ? 200 : 503, ready ? "ready" : "draining");
   } else if (!authorised(exchange)) {
     co_await respond(exchange, 401,
-                     error_json("unauthorised", "send Authorization: Bearer with the token of admin.token_file"));
+                     error_json("unauthorised", token_.empty() ? "requests of web pages are not answered without admin.token_file"
+                                                              : "send Authorization: Bearer with the token of admin.token_file"));
   } else if (path == "/v1/status" && reads) {
     co_await respond(exchange, 200, status_json());
   } else if (path == "/v1/config" && reads) {
@@ -164,7 +177,7 @@ std::string AdminServer::status_json() const {
       {"draining", instance_.draining()},
       {"requests", figures.requests},
       {"in_flight", figures.in_flight},
-      {"connections", figures.connections},
+      {"connections", instance_.connections()},
       {"listeners", json::array()},
       {"upstreams", json::array()},
   };

@@ -32,6 +32,7 @@ class AdminServer final : private http::Handler, private Acceptor::Sink {
 
   Task<> serve_connection(UniqueFd fd, SocketAddress peer);
   bool authorised(const http::Exchange& exchange) const;
+  bool from_a_web_page(const http::Exchange& exchange) const;
   std::string status_json() const;
 
   Loop& loop_;

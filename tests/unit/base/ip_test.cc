@@ -120,6 +120,13 @@ TEST(Cidr, RefusesWhatIsNone) {
   }
 }
 
+TEST(Cidr, OneFamilyAtATime) {
+  EXPECT_FALSE(Cidr::parse("::/0")->contains(*IpAddress::parse("10.1.2.3")));
+  EXPECT_TRUE(Cidr::parse("::/0")->contains(*IpAddress::parse("2001:db8::1")));
+  EXPECT_FALSE(Cidr::parse("0.0.0.0/0")->contains(*IpAddress::parse("2001:db8::1")));
+  EXPECT_TRUE(Cidr::parse("::ffff:0:0/96")->contains(*IpAddress::parse("10.1.2.3")));
+}
+
 TEST(Cidr, WritesItself) {
   for (const char* text : {"10.0.0.0/8", "0.0.0.0/0", "192.168.1.1/32", "2001:db8::/32", "::/0", "::1/128"}) {
     EXPECT_EQ(Cidr::parse(text)->to_string(), text);

@@ -84,20 +84,6 @@ TEST_F(QuestionTest, SaysWhatIsNoRequest) {
   EXPECT_EQ(problem_, "'G E T' is not a method");
 }
 
-TEST_F(QuestionTest, ARewriteMayBringAQuery) {
-  auto& question = ask("/old?a=1");
-  routing::RewriteNotes notes;
-  notes.question = 4;
-  ASSERT_TRUE(question.adopt("/new?b=2", notes));
-  EXPECT_EQ(question.path, "/new");
-  EXPECT_EQ(question.query, "b=2&a=1");
-  ASSERT_TRUE(question.adopt("/new?c=3?", notes));
-  EXPECT_EQ(question.query, "c=3");
-  ASSERT_TRUE(question.adopt("/a?b", {}));
-  EXPECT_EQ(question.path, "/a?b");
-  EXPECT_EQ(question.query, "c=3");
-}
-
 TEST_F(QuestionTest, FillsTemplatesIn) {
   auto& question = ask("http://a.example/x?n=1", {"Cookie: sid=7", "X-Key: k"});
   question.path = "/x y";
