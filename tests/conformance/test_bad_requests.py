@@ -176,24 +176,18 @@ class GoodRequests(GateTest):
         request = self.passes(bad_requests.chunked(b"5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nX-T: 1\r\n\r\n"), method="POST")
         self.assertEqual(request.body, b"hello world")
 
-    def test_equal_lengths_are_at_most_one(self):
-        """RFC 9110 section 8.6 lets a recipient fold equal lengths into one; refusing them is right, too."""
+    def test_equal_lengths_are_refused(self):
+        """RFC 9110 section 8.6 lets a recipient fold equal lengths into one; a neighbour may not, so we refuse them."""
         with self.edge.connect() as client:
             client.send(bad_requests.post(b"Content-Length: 5\r\nContent-Length: 5\r\n", b"hello"))
-            status = client.read_response("POST").status
-        self.assertIn(status, (200, 400))
-        if status == 200:
-            self.assertEqual(self.recorder.requests[-1].header_list("Content-Length"), ["5"])
+            self.assertEqual(client.read_response("POST").status, 400)
 
     def test_more_blanks_than_needed(self):
-        """RFC 9112 section 3 lets a recipient take several blanks for one; refusing them is right, too."""
+        """RFC 9112 section 3 lets a recipient take several blanks for one; a neighbour may not, so we refuse them."""
         for line in (b"GET  /x HTTP/1.1\r\n", b"GET /x  HTTP/1.1\r\n"):
             with self.subTest(line), self.edge.connect() as client:
                 client.send(line + bad_requests.HOST + b"\r\n")
-                status = client.read_response().status
-                self.assertIn(status, (200, 400))
-                if status == 200:
-                    self.assertTrue(self.recorder.requests[-1].raw.startswith(b"GET /x HTTP/1.1\r\n"))
+                self.assertEqual(client.read_response().status, 400)
 
     def test_options_asterisk(self):
         with self.edge.connect() as client:

@@ -162,20 +162,17 @@ class BadResponses(GateTest):
     def test_folded_field_is_not_passed_on(self):
         self.script["/fold"] = (OK + b"X-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok", False)
         response = self.edge.fetch("/fold")
-        self.assertIn(response.status, (200, 502))
-        if response.status == 200:
-            self.assertRegex(response.header("X-A"), r"^b\s+c$")
+        self.assertEqual(response.status, 502)
 
     def test_blank_before_colon_is_not_passed_on(self):
         self.script["/blank"] = (OK + b"X-A : b\r\nContent-Length: 2\r\n\r\nok", False)
-        response = self.edge.fetch("/blank")  # the client refuses such a line itself
-        self.assertIn(response.status, (200, 502))
+        self.assertEqual(self.edge.fetch("/blank").status, 502)
 
     def test_transfer_coding_from_http_10(self):
-        """RFC 9112 section 6.1: such a message may be used, its connection may not."""
+        """RFC 9112 section 6.1: its framing is faulty."""
         self.script["/old"] = (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
                                b"2\r\nok\r\n0\r\n\r\n", False)
-        self.assertIn(self.edge.fetch("/old", "POST", body=b"a").status, (200, 502))
+        self.assertEqual(self.edge.fetch("/old", "POST", body=b"a").status, 502)
         self.assertEqual(self.edge.fetch("/after").text, "good /after")
         self.assertEqual(self.recorder.connections, 2)
 
