@@ -15,7 +15,8 @@ def post(fields, body=b"", version=b"HTTP/1.1"):
 
 
 def chunked(body):
-    return post(b"Transfer-Encoding: chunked\r\n", body)
+    """For /begun: its head is good, so the origin may see its beginning, at a time of its own."""
+    return post(b"Transfer-Encoding: chunked\r\n", body).replace(b" /x ", b" /begun ", 1)
 
 
 # --- how long the body is (RFC 9112 section 6) ----------------------------------------------------------------------
