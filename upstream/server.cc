@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/server.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -12,6 +14,14 @@ namespace {
 /// getaddrinfo tells no TTL: a name is looked up again after this time, in the background, when it is used.
 constexpr Duration kResolveAgain = std::chrono::seconds(10);
 constexpr Duration kResolveTimeout = std::chrono::seconds(5);
+
+/// Changes when a file does: a reload then makes a new server, with what the file says now.
+std::string state_of(const std::string& file) {
+  struct stat info {};
+  if (file.empty() || ::stat(file.c_str(), &info) != 0) return {};
+  return std::to_string(info.st_ino) + " " + std::to_string(info.st_size) + " " + std::to_string(info.st_mtim.tv_sec) +
+         " " + std::to_string(info.st_mtim.tv_nsec);
+}
 
 }  // namespace
 
@@ -29,9 +39,10 @@ std::string Server::Settings::identity() const {
   if (scheme == config::Scheme::kHttps || scheme == config::Scheme::kH2) {
     add(tls_name);
     add(tls.verify ? "verify" : "trust");
-    add(tls.ca);
-    add(tls.cert);
-    add(tls.key);
+    for (const auto* file : {&tls.ca, &tls.cert, &tls.key}) {
+      add(*file);
+      add(state_of(*file));
+    }
   }
   return id;
 }
