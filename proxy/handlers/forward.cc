@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/handlers/forward.h"
 
-#include <algorithm>
-
 #include "proxy/generation.h"
 #include "proxy/handlers/attempt.h"
 
 namespace headgate::proxy {
 namespace {
-
-/// Servers that are asked one after another while none accepts the connection.
-constexpr unsigned kMaxConnectAttempts = 3;
 
 /// What the client is told of a failure before the answer has begun.
 Task<> respond_failure(Request& request, const Error& error) {
@@ -80,7 +75,8 @@ Task<> forward(Request& request) {
       // Nothing has been sent: another server may take it.
       error = lease.error();
       if (index < 64) tried |= std::uint64_t{1} << index;
-      if (++failed_connects < std::min<std::size_t>(upstream.size(), kMaxConnectAttempts)) {
+      ++failed_connects;
+      if (failed_connects < upstream.size() && failed_connects <= upstream.config().retry.attempts) {
         index = upstream.pick(tried);
         continue;
       }

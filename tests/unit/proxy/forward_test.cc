@@ -316,6 +316,15 @@ TEST_F(ForwardTest, WhenAllRefuseItIs502) {
   EXPECT_EQ(log[0]["attempts"], 2);
 }
 
+TEST_F(ForwardTest, WithoutRetriesNoOtherServerIsAsked) {
+  const RefusingPort one;
+  const RefusingPort two;
+  Edge edge(yaml({"127.0.0.1:" + std::to_string(one.port), "127.0.0.1:" + std::to_string(two.port)},
+                 "retry: { attempts: 0 }"));
+  EXPECT_EQ(edge.ask(kGet).status(), 502);
+  EXPECT_EQ(edge.stop()[0]["attempts"], 1);
+}
+
 TEST_F(ForwardTest, AServerThatDoesNotAnswerConnectsIs504) {
   UniqueFd full(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const SocketAddress any = loopback(0);
