@@ -8,6 +8,10 @@
 // A child that finishes without waiting costs a function call and no trip through the loop: await_suspend runs it on
 // the caller's stack and the caller goes straight on. (Symmetric transfer would need tail calls, which unoptimised and
 // sanitizer builds do not make; a loop over ready children would then grow the stack.)
+//
+// What is nearly always ready need not be a coroutine at all: a plain function does the work and returns its value as a
+// Task that is done already, without a frame, or else the Task of a coroutine that waits. Such a function works when it
+// is called, not when its Task is awaited.
 #pragma once
 
 #include <coroutine>
@@ -15,6 +19,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "base/frame_allocator.h"
 
@@ -66,6 +71,10 @@ struct TaskPromise<void> : TaskPromiseBase {
   }
 };
 
+/// What a Task that never was a coroutine holds in place of a frame.
+template <class T>
+using Ready = std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>>;
+
 }  // namespace detail
 
 template <class T = void>
@@ -75,12 +84,25 @@ class [[nodiscard]] Task {
     Task get_return_object() { return Task(std::coroutine_handle<promise_type>::from_promise(*this)); }
   };
 
+  /// Empty: to be assigned to.
   Task() noexcept = default;
-  Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, {})) {}
+  /// Done, with this value.
+  template <class U>
+  requires(!std::is_void_v<T> && std::is_constructible_v<T, U&&> && !std::is_same_v<std::remove_cvref_t<U>, Task>)
+      Task(U&& value)
+      : ready_(std::in_place, std::forward<U>(value)) {}
+  static Task ready() requires std::is_void_v<T> {
+    Task task;
+    task.ready_.emplace();
+    return task;
+  }
+
+  Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, {})), ready_(std::exchange(other.ready_, {})) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
       if (frame_) frame_.destroy();
       frame_ = std::exchange(other.frame_, {});
+      ready_ = std::exchange(other.ready_, {});
     }
     return *this;
   }
@@ -88,37 +110,42 @@ class [[nodiscard]] Task {
     if (frame_) frame_.destroy();
   }
 
-  explicit operator bool() const noexcept { return static_cast<bool>(frame_); }
-  bool done() const noexcept { return frame_ && frame_.done(); }
+  explicit operator bool() const noexcept { return frame_ || ready_; }
+  bool done() const noexcept { return frame_ ? frame_.done() : ready_.has_value(); }
 
   /// Runs it up to its first wait, beside its owner, who must co_await it later.
   void start() {
+    if (!frame_) return;
     frame_.promise().started = true;
     frame_.resume();
   }
 
   auto operator co_await() noexcept {
     struct Awaiter {
-      std::coroutine_handle<promise_type> frame;
-      bool await_ready() const noexcept { return frame.done(); }
+      Task& task;
+      bool await_ready() const noexcept { return task.done(); }
       bool await_suspend(std::coroutine_handle<> owner) const {
-        auto& promise = frame.promise();
+        auto& promise = task.frame_.promise();
         if (!promise.started) {
           promise.started = true;
-          frame.resume();
-          if (frame.done()) return false;
+          task.frame_.resume();
+          if (task.frame_.done()) return false;
         }
         promise.continuation = owner;
         return true;
       }
-      T await_resume() const { return frame.promise().take(); }
+      T await_resume() const {
+        if (task.frame_) return task.frame_.promise().take();
+        if constexpr (!std::is_void_v<T>) return std::move(*task.ready_);
+      }
     };
-    return Awaiter{frame_};
+    return Awaiter{*this};
   }
 
  private:
   explicit Task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
   std::coroutine_handle<promise_type> frame_;
+  detail::Ready<T> ready_;
 };
 
 }  // namespace headgate

@@ -43,6 +43,44 @@ TEST(Task, GivesItsValue) {
   }(loop));
 }
 
+Task<int> doubled(Loop& loop, int value, bool wait) {
+  if (!wait) return 2 * value;  // no coroutine
+  return later(loop, 2 * value);
+}
+
+TEST(Task, IsDoneAtOnceWhenItWasMadeOfAValue) {
+  Loop loop;
+  run(loop, [](Loop& l) -> Task<> {
+    for (const bool wait : {false, true}) {
+      Task<int> task = doubled(l, 21, wait);
+      EXPECT_TRUE(bool(task));
+      EXPECT_EQ(task.done(), !wait);
+      task.start();
+      EXPECT_EQ(task.done(), !wait);
+      const int value = co_await task;
+      EXPECT_EQ(value, 42);
+    }
+    Task<> nothing = Task<>::ready();
+    EXPECT_TRUE(nothing.done());
+    co_await nothing;
+  }(loop));
+}
+
+TEST(Task, MovesItsValue) {
+  Task<std::unique_ptr<int>> task = std::make_unique<int>(7);
+  Task<std::unique_ptr<int>> other = std::move(task);
+  EXPECT_FALSE(bool(task));
+  EXPECT_TRUE(other.done());
+  task = std::move(other);
+  EXPECT_TRUE(task.done());
+  EXPECT_FALSE(bool(other));
+  Loop loop;
+  run(loop, [](Task<std::unique_ptr<int>> moved) -> Task<> {
+    const auto value = co_await moved;
+    EXPECT_EQ(*value, 7);
+  }(std::move(task)));
+}
+
 TEST(Task, ThrowsWhereItIsAwaited) {
   Loop loop;
   for (const bool late : {false, true}) {
