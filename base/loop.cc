@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/loop.h"
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "base/system_calls.h"
+
 namespace headgate {
 namespace {
 
 constexpr int kEventsPerTurn = 256;
 
-[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
 
 }  // namespace
 
@@ -59,7 +63,9 @@ void Loop::modify(int fd, std::uint32_t events, Readiness& target) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
-void Loop::remove(int fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+void Loop::remove(int fd) {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
 
 void Loop::post(std::function<void()> function) {
   {
@@ -106,7 +112,7 @@ void Loop::run() {
         timeout = wait <= 0 ? 0 : static_cast<int>(std::min<std::int64_t>(wait, 60'000));
       }
     }
-    const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, timeout);
+    const int count = system_calls::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, timeout);
     now_ = Clock::now();
     bool posted = false;
     for (int i = 0; i < count; ++i) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/socket.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <system_error>
+#include "base/system_calls.h"
 
 namespace headgate {
 
@@ -42,7 +44,7 @@ IoResult Socket::try_read(std::span<char> into) {
   if (!readable_.is_set()) return IoResult::would_block();
   ssize_t n;
   do {
-    n = ::recv(fd_.get(), into.data(), into.size(), 0);
+    n = system_calls::recv(fd_.get(), into.data(), into.size(), 0);
   } while (n < 0 && errno == EINTR);
   if (n > 0) {
     // A short read emptied the socket: the next byte brings an edge.
@@ -64,12 +66,12 @@ IoResult Socket::try_write(std::span<const iovec> pieces) {
   for (const auto& piece : pieces) wanted += piece.iov_len;
   do {
     if (pieces.size() == 1) {
-      n = ::send(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+      n = system_calls::send(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
     } else {
       msghdr message{};
       message.msg_iov = const_cast<iovec*>(pieces.data());
       message.msg_iovlen = std::min<std::size_t>(pieces.size(), 64);
-      n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+      n = system_calls::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     }
   } while (n < 0 && errno == EINTR);
   if (n >= 0) {
@@ -98,7 +100,9 @@ IoResult Socket::try_send_file(int file, off_t& offset, std::size_t count) {
   return failed(errno);
 }
 
-void Socket::shutdown_write() { ::shutdown(fd_.get(), SHUT_WR); }
+void Socket::shutdown_write() {
+  ::shutdown(fd_.get(), SHUT_WR);
+}
 
 void Socket::cancel() {
   readable_.cancel();
@@ -114,7 +118,7 @@ bool Socket::has_pending_input() {
   if (hung_up_) return true;
   if (!readable_.is_set()) return false;
   char byte;
-  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t n = system_calls::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n < 0 && errno == EAGAIN) {
     readable_.clear();
     return false;
@@ -135,13 +139,18 @@ class Connecting final : public Readiness {
 Error connect_error(int error) {
   switch (error) {
     case ECONNREFUSED:
-    case ENOENT: return {Errc::kRefused, Side::kUpstream, "connect_refused", error};
-    case ETIMEDOUT: return {Errc::kTimeout, Side::kUpstream, "connect_timeout", error};
-    case ECONNRESET: return {Errc::kReset, Side::kUpstream, "connect_reset", error};
+    case ENOENT:
+      return {Errc::kRefused, Side::kUpstream, "connect_refused", error};
+    case ETIMEDOUT:
+      return {Errc::kTimeout, Side::kUpstream, "connect_timeout", error};
+    case ECONNRESET:
+      return {Errc::kReset, Side::kUpstream, "connect_reset", error};
     case EMFILE:
     case ENFILE:
-    case EADDRNOTAVAIL: return {Errc::kInternal, Side::kInternal, "out_of_descriptors_or_ports", error};
-    default: return {Errc::kUnreachable, Side::kUpstream, "connect_unreachable", error};
+    case EADDRNOTAVAIL:
+      return {Errc::kInternal, Side::kInternal, "out_of_descriptors_or_ports", error};
+    default:
+      return {Errc::kUnreachable, Side::kUpstream, "connect_unreachable", error};
   }
 }
 
