@@ -37,13 +37,14 @@ char* put_number(char* out, std::uint64_t number) {
 char* put_milliseconds(char* out, std::chrono::nanoseconds time) {
   const auto microseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0) / 1000);
   out = put_number(out, microseconds / 1000);
-  unsigned rest = static_cast<unsigned>(microseconds % 1000);
+  const auto rest = static_cast<unsigned>(microseconds % 1000);
   if (rest == 0) return out;
-  *out++ = '.';
-  for (unsigned digit = 100; rest > 0; digit /= 10) {
-    *out++ = static_cast<char>('0' + rest / digit);
-    rest %= digit;
-  }
+  out[0] = '.';
+  out[1] = static_cast<char>('0' + rest / 100);
+  out[2] = static_cast<char>('0' + rest / 10 % 10);
+  out[3] = static_cast<char>('0' + rest % 10);
+  out += 4;
+  while (out[-1] == '0') --out;
   return out;
 }
 
@@ -91,34 +92,54 @@ char* put_escaped(char* out, unsigned char byte) {
   }
 }
 
-/// How many bytes from the beginning stand in a JSON string as they are. Eight at a time: nearly all are.
-std::size_t plain_length(const unsigned char* bytes, std::size_t size) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101;
-  constexpr std::uint64_t kHigh = 0x8080808080808080;
-  const auto below = [](std::uint64_t word, std::uint64_t limit) { return (word - kOnes * limit) & ~word; };
-  std::size_t at = 0;
-  for (; at + 8 <= size; at += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes + at, sizeof word);
-    const auto quote = below(word ^ (kOnes * '"'), 1);
-    const auto backslash = below(word ^ (kOnes * '\\'), 1);
-    if (((below(word, 0x20) | quote | backslash | word) & kHigh) != 0) break;
-  }
-  while (at < size && kKinds[bytes[at]] == kPlain) ++at;
-  return at;
+/// Bytes side by side: the compiler makes of it what the machine has.
+template <std::size_t kSize>
+using Block [[gnu::vector_size(kSize)]] = signed char;
+
+/// Copies kSize bytes. Marks in `odd` those that a JSON string cannot hold as they are: control characters and bytes
+/// with the high bit are below 0x20 when read with a sign.
+template <std::size_t kSize>
+void copy_block(char* to, const char* from, Block<kSize>& odd) {
+  Block<kSize> block;
+  std::memcpy(&block, from, kSize);
+  std::memcpy(to, &block, kSize);
+  odd |= (block < 0x20) | (block == '"') | (block == '\\');
 }
 
-char* put_json_string(char* out, std::string_view text) {
-  text = text.substr(0, kMaxLoggedString);
-  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-  *out++ = '"';
+/// All of the text in blocks of one size, of which the last two may overlap. False when a byte of it needs more care:
+/// what was written is void then. Takes at least kSize bytes.
+template <std::size_t kSize>
+bool copy_blocks(char* to, std::string_view text) {
+  Block<kSize> odd{};
   std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t plain = plain_length(bytes + at, text.size() - at);
-    out = put(out, text.substr(at, plain));
-    at += plain;
-    if (at == text.size()) break;
-    if (kKinds[bytes[at]] == kEscape) {
+  for (; at + kSize <= text.size(); at += kSize) copy_block<kSize>(to + at, text.data() + at, odd);
+  if (const std::size_t last = text.size() - kSize; last + kSize != at)
+    copy_block<kSize>(to + last, text.data() + last, odd);
+  std::array<std::uint64_t, kSize / 8> words;
+  std::memcpy(words.data(), &odd, kSize);
+  std::uint64_t any = 0;
+  for (const auto word : words) any |= word;
+  return any == 0;
+}
+
+/// As copy_blocks, of any length.
+bool copy_plain(char* to, std::string_view text) {
+  if (text.size() >= 16) return copy_blocks<16>(to, text);
+  if (text.size() >= 8) return copy_blocks<8>(to, text);
+  bool plain = true;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    to[i] = text[i];
+    plain = plain && kKinds[static_cast<unsigned char>(text[i])] == kPlain;
+  }
+  return plain;
+}
+
+char* put_with_care(char* out, std::string_view text) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+  for (std::size_t at = 0; at < text.size();) {
+    if (kKinds[bytes[at]] == kPlain) {
+      *out++ = text[at++];
+    } else if (kKinds[bytes[at]] == kEscape) {
       out = put_escaped(out, bytes[at++]);
     } else if (const std::size_t length = utf8_sequence(bytes + at, text.size() - at); length > 0) {
       out = put(out, text.substr(at, length));
@@ -127,6 +148,13 @@ char* put_json_string(char* out, std::string_view text) {
       out = put_code_unit(out, bytes[at++]);
     }
   }
+  return out;
+}
+
+char* put_json_string(char* out, std::string_view text) {
+  text = text.substr(0, kMaxLoggedString);
+  *out++ = '"';
+  out = copy_plain(out, text) ? out + text.size() : put_with_care(out, text);
   *out++ = '"';
   return out;
 }
