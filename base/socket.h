@@ -53,7 +53,8 @@ class Socket final : public ByteStream, private Readiness {
 /// Connects without blocking the loop. Errors: kRefused, kUnreachable, kTimeout, kCancelled.
 Task<Result<UniqueFd>> connect(Loop& loop, const SocketAddress& to, TimePoint deadline);
 
-/// A listening socket, non-blocking; SO_REUSEADDR, and SO_REUSEPORT for IP. Throws std::system_error naming the address.
+/// A listening socket, non-blocking; SO_REUSEADDR, and SO_REUSEPORT for IP. Throws std::system_error naming the
+/// address.
 UniqueFd listen_on(const SocketAddress& address, bool v6_only);
 
 }  // namespace headgate

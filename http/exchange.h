@@ -98,7 +98,8 @@ class Exchange {
   /// The end, with trailers where the protocol allows them. Fewer bytes than content_length: as abort().
   virtual Task<Result<>> finish(const Fields* trailers = nullptr) = 0;
 
-  /// start, write and finish in one: one send for a small answer.
+  /// start, write and finish in one: one send for a small answer. `head` is used during the call and not later, when the
+  /// Task is awaited; `body` stays until that has ended, as with write().
   virtual Task<Result<>> respond(const ResponseHead& head, std::span<const char> body) = 0;
 
   /// The response broke off after start(): the client must see an error, not a clean end (RFC 9112 section 8).

@@ -2,10 +2,7 @@
 #include "http/http1_client.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-
-#include "http/http1_writer.h"
 
 namespace headgate::http {
 namespace {
@@ -14,7 +11,9 @@ namespace {
 constexpr HeadLimits kOriginLimits{64 * 1024, 256};
 constexpr unsigned kMaxInterim = 32;
 
-iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec piece(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
 
 }  // namespace
 
@@ -45,35 +44,50 @@ void Http1ClientExchange::start(const RequestHead& head) {
   out_.append("\r\n");
 }
 
-Task<Result<>> Http1ClientExchange::write(std::span<const char> data, bool last) {
-  const ChunkHead chunk(data.size());
-  std::array<iovec, 4> pieces;
-  std::size_t count = 0;
-  if (!out_.empty()) pieces[count++] = {out_.data(), out_.size()};
+Http1ClientExchange::Pieces Http1ClientExchange::gather(const ChunkHead& chunk, std::span<const char> data, bool last) {
+  Pieces pieces;
+  if (!out_.empty()) pieces.push_back({out_.data(), out_.size()});
   if (!data.empty()) {
-    if (chunked_) pieces[count++] = piece(chunk.text());
-    pieces[count++] = {const_cast<char*>(data.data()), data.size()};
+    if (chunked_) pieces.push_back(piece(chunk.text()));
+    pieces.push_back({const_cast<char*>(data.data()), data.size()});
   }
   if (chunked_) {
     if (last) {
-      pieces[count++] = piece(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n");
+      pieces.push_back(piece(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n"));
     } else if (!data.empty()) {
-      pieces[count++] = piece("\r\n");
+      pieces.push_back(piece("\r\n"));
     }
   }
-  std::span<iovec> rest(pieces.data(), count);
-  if (!rest.empty()) {
-    const IoResult put = stream_.try_write(rest);
-    if (put.kind == IoResult::Kind::kError) co_return put.error;
-    rest = consume(rest, put.bytes);
-  }
-  if (!rest.empty()) {
-    const auto sent = co_await write_all(stream_, rest, loop_, idle_, Side::kUpstream);
-    if (!sent) co_return sent.error();
-  }
+  return pieces;
+}
+
+/// Nearly always the transport takes all of it at once.
+Task<Result<>> Http1ClientExchange::write(std::span<const char> data, bool last) {
+  const ChunkHead chunk(data.size());
+  const Pieces pieces = gather(chunk, data, last);
+  if (pieces.empty()) return written(last);
+  const IoResult put = stream_.try_write({pieces.data(), pieces.size()});
+  if (put.kind == IoResult::Kind::kError) return put.error;
+  std::size_t whole = 0;
+  for (const auto& part : pieces) whole += part.iov_len;
+  if (put.bytes < whole) return write_rest(chunk, data, last, put.bytes);
+  return written(last);
+}
+
+/// What the transport did not take, from the byte after `sent`.
+Task<Result<>> Http1ClientExchange::write_rest(ChunkHead chunk, std::span<const char> data, bool last,
+                                               std::size_t sent) {
+  Pieces pieces = gather(chunk, data, last);
+  const auto rest = consume({pieces.data(), pieces.size()}, sent);
+  const auto done = co_await write_all(stream_, rest, loop_, idle_, Side::kUpstream);
+  if (!done) co_return done.error();
+  co_return written(last);
+}
+
+Result<> Http1ClientExchange::written(bool last) {
   out_.clear();
   sent_ = sent_ || last;
-  co_return Result<>();
+  return {};
 }
 
 Task<Result<>> Http1ClientExchange::finish(const Fields* trailers) {
@@ -102,7 +116,8 @@ Http1ClientExchange::Filled Http1ClientExchange::fill(std::size_t block) {
     case IoResult::Kind::kWouldBlock:
       if (begin_ == end_) in_.release();
       return Filled::kNothing;
-    case IoResult::Kind::kEof: return Filled::kEnd;
+    case IoResult::Kind::kEof:
+      return Filled::kEnd;
     case IoResult::Kind::kError:
       failure_ = got.error;
       failed_ = true;
@@ -111,53 +126,59 @@ Http1ClientExchange::Filled Http1ClientExchange::fill(std::size_t block) {
   return Filled::kFailed;
 }
 
-/// True: bytes have arrived. False: the origin has finished.
-Task<Result<bool>> Http1ClientExchange::wait_and_fill(std::size_t block, TimePoint deadline) {
-  for (;;) {
-    const Filled filled = fill(block);
-    if (filled == Filled::kBytes) co_return true;
-    if (filled == Filled::kEnd) co_return false;
-    if (filled == Filled::kFailed) co_return failure_;
-    const Wake wake = co_await stream_.wait_read(deadline);
-    if (wake == Wake::kTimeout) co_return Error{Errc::kTimeout, Side::kUpstream, "upstream_timeout"};
-    if (wake == Wake::kCancelled) co_return stream_error(wake, Side::kUpstream);
-  }
+/// What a wait for the origin came to: nothing when it may be tried again.
+std::optional<Error> Http1ClientExchange::failed_wait(Wake wake) {
+  if (wake == Wake::kReady) return std::nullopt;
+  if (wake == Wake::kTimeout) return Error{Errc::kTimeout, Side::kUpstream, "upstream_timeout"};
+  return stream_error(wake, Side::kUpstream);
 }
 
 Task<Result<const ResponseHead*>> Http1ClientExchange::read_head(TimePoint deadline) {
   for (;;) {
     if (begin_ < end_) {
-      if (head_taken_) parser_.reset();
-      head_taken_ = false;
-      auto outcome = parser_.parse_head(in_.data() + begin_, end_ - begin_);
-      if (outcome == Http1Parser::Outcome::kComplete) {
-        head_.fields.clear();
-        outcome = parser_.take_response(in_.data() + begin_, method_, head_);
-      }
-      if (outcome == Http1Parser::Outcome::kRejected) {
-        const bool large = parser_.rejection().status == 431;
-        co_return Error{large ? Errc::kTooLarge : Errc::kBadMessage, Side::kUpstream,
-                        large ? "upstream_header_too_large" : "upstream_bad_response"};
-      }
-      if (outcome == Http1Parser::Outcome::kComplete) {
-        begin_ += parser_.head_size();
-        head_taken_ = true;
-        if (!begin_response()) co_return Error{Errc::kBadMessage, Side::kUpstream, "upstream_bad_response"};
-        co_return &head_;
-      }
-      if (end_ == in_.size()) {
-        const std::size_t size = end_ - begin_;
-        Buffer larger = loop_.buffers().take(std::max(in_.size() * 2, BufferPool::kLarge));
-        std::memcpy(larger.data(), in_.data() + begin_, size);
-        in_ = std::move(larger);
-        begin_ = 0;
-        end_ = size;
-      }
+      const auto outcome = take_head();
+      if (!outcome) co_return outcome.error();
+      if (*outcome) co_return &head_;
     }
-    const auto more = co_await wait_and_fill(BufferPool::kMedium, deadline);
-    if (!more) co_return more.error();
-    if (!*more) co_return Error{Errc::kClosed, Side::kUpstream, "upstream_closed"};
+    Filled filled;
+    while ((filled = fill(BufferPool::kMedium)) == Filled::kNothing) {
+      const auto failure = failed_wait(co_await stream_.wait_read(deadline));
+      if (failure) co_return *failure;
+    }
+    if (filled == Filled::kFailed) co_return failure_;
+    if (filled == Filled::kEnd) co_return Error{Errc::kClosed, Side::kUpstream, "upstream_closed"};
   }
+}
+
+/// False: more of it must come first; there is room for it then.
+Result<bool> Http1ClientExchange::take_head() {
+  if (head_taken_) parser_.reset();
+  head_taken_ = false;
+  auto outcome = parser_.parse_head(in_.data() + begin_, end_ - begin_);
+  if (outcome == Http1Parser::Outcome::kComplete) {
+    head_.fields.clear();
+    outcome = parser_.take_response(in_.data() + begin_, method_, head_);
+  }
+  if (outcome == Http1Parser::Outcome::kRejected) {
+    const bool large = parser_.rejection().status == 431;
+    return Error{large ? Errc::kTooLarge : Errc::kBadMessage, Side::kUpstream,
+                 large ? "upstream_header_too_large" : "upstream_bad_response"};
+  }
+  if (outcome == Http1Parser::Outcome::kComplete) {
+    begin_ += parser_.head_size();
+    head_taken_ = true;
+    if (!begin_response()) return Error{Errc::kBadMessage, Side::kUpstream, "upstream_bad_response"};
+    return true;
+  }
+  if (end_ == in_.size()) {
+    const std::size_t size = end_ - begin_;
+    Buffer larger = loop_.buffers().take(std::max(in_.size() * 2, BufferPool::kLarge));
+    std::memcpy(larger.data(), in_.data() + begin_, size);
+    in_ = std::move(larger);
+    begin_ = 0;
+    end_ = size;
+  }
+  return false;
 }
 
 /// False when the origin floods us with interim heads.
@@ -172,7 +193,8 @@ bool Http1ClientExchange::begin_response() {
 bool Http1ClientExchange::body_ready() {
   if (body_finished_ || ready_) return true;
   if (begin_ == end_) {
-    // The head's fields lie in the block, but its reader has sent them on by now (read_head: valid until the next read).
+    // The head's fields lie in the block, but its reader has sent them on by now (read_head: valid until the next
+    // read).
     const Filled filled = fill(BufferPool::kMedium);
     if (filled == Filled::kNothing) return false;
     if (filled != Filled::kBytes) return true;  // read_body tells at once
@@ -185,11 +207,13 @@ bool Http1ClientExchange::body_ready() {
 }
 
 Task<Result<std::span<const char>>> Http1ClientExchange::read_body(TimePoint deadline) {
-  if (ready_) {
-    const auto content = *ready_;
-    ready_.reset();
-    co_return content;
-  }
+  if (!ready_) return receive_body(deadline);
+  auto content = *ready_;
+  ready_.reset();
+  return content;
+}
+
+Task<Result<std::span<const char>>> Http1ClientExchange::receive_body(TimePoint deadline) {
   for (;;) {
     if (body_finished_) co_return std::span<const char>();
     if (begin_ == end_) {
@@ -197,9 +221,13 @@ Task<Result<std::span<const char>>> Http1ClientExchange::read_body(TimePoint dea
       const std::size_t block = large ? BufferPool::kLarge : BufferPool::kMedium;
       if (in_ && in_.size() < block) in_.release();
       begin_ = end_ = 0;
-      const auto more = co_await wait_and_fill(block, deadline);
-      if (!more) co_return more.error();
-      if (!*more) co_return end_of_stream();
+      Filled filled;
+      while ((filled = fill(block)) == Filled::kNothing) {
+        const auto failure = failed_wait(co_await stream_.wait_read(deadline));
+        if (failure) co_return *failure;
+      }
+      if (filled == Filled::kFailed) co_return failure_;
+      if (filled == Filled::kEnd) co_return end_of_stream();
     }
     const auto content = take_body();
     if (!content || !content->empty() || body_finished_) co_return content;
@@ -224,8 +252,11 @@ Result<std::span<const char>> Http1ClientExchange::take_body() {
       begin_ += decoded.consumed;
       return std::span<const char>(data, decoded.produced);
     }
-    case BodyKind::kUntilClose: begin_ = end_; return std::span<const char>(data, size);
-    case BodyKind::kNone: break;
+    case BodyKind::kUntilClose:
+      begin_ = end_;
+      return std::span<const char>(data, size);
+    case BodyKind::kNone:
+      break;
   }
   body_finished_ = true;
   return std::span<const char>();

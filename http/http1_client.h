@@ -4,10 +4,13 @@
 
 #include <optional>
 
+#include <boost/container/static_vector.hpp>
+
 #include "base/byte_writer.h"
 #include "base/loop.h"
 #include "http/client_exchange.h"
 #include "http/http1_parser.h"
+#include "http/http1_writer.h"
 
 namespace headgate::http {
 
@@ -34,10 +37,17 @@ class Http1ClientExchange final : public ClientExchange {
   static void operator delete(void* memory, std::size_t size) noexcept { free_frame(memory, size); }
 
  private:
+  using Pieces = boost::container::static_vector<iovec, 4>;
+  Pieces gather(const ChunkHead& chunk, std::span<const char> data, bool last);
+  Task<Result<>> write_rest(ChunkHead chunk, std::span<const char> data, bool last, std::size_t sent);
+  Result<> written(bool last);
+
   enum class Filled { kBytes, kNothing, kEnd, kFailed };
   Filled fill(std::size_t block);
-  Task<Result<bool>> wait_and_fill(std::size_t block, TimePoint deadline);
+  static std::optional<Error> failed_wait(Wake wake);
+  Result<bool> take_head();
   bool begin_response();
+  Task<Result<std::span<const char>>> receive_body(TimePoint deadline);
   Result<std::span<const char>> take_body();
   Result<std::span<const char>> end_of_stream();
 

@@ -8,8 +8,6 @@
 
 #include <unistd.h>
 
-#include "http/http1_writer.h"
-
 namespace headgate::http {
 namespace {
 
@@ -117,8 +115,12 @@ Task<Result<Http1Session::H1Exchange::Raw>> Http1Session::H1Exchange::receive() 
 }
 
 Task<Result<std::span<const char>>> Http1Session::H1Exchange::read_body() {
+  if (body_finished_) return std::span<const char>();
+  return receive_body();
+}
+
+Task<Result<std::span<const char>>> Http1Session::H1Exchange::receive_body() {
   constexpr Error kTooLarge{Errc::kTooLarge, Side::kDownstream, "body_too_large"};
-  if (body_finished_) co_return std::span<const char>();
   if (body_limit_ != 0 && kind_ == BodyKind::kLength && parser_.content_length() > body_limit_) co_return kTooLarge;
   for (;;) {
     const auto raw = co_await receive();
@@ -159,29 +161,37 @@ Result<std::span<const char>> Http1Session::H1Exchange::take_chunked(Raw raw) {
 }
 
 Task<Http1Session::H1Exchange::End> Http1Session::H1Exchange::conclude() {
-  if (tunnelled_) co_return End::kClose;
-  if (aborted_ || downstream_failed_ || !finished_) co_return End::kBrokenOff;
-  if (!body_finished_ && !close_ && !continue_due_) {
-    // Reading on is cheaper than a new connection, while little is left.
-    const std::uint64_t limit = body_bytes_ + kMaxDrained;
-    read_cancelled_ = false;
-    body_limit_ = 0;
-    if (kind_ == BodyKind::kChunked || body_left_ <= kMaxDrained) {
-      while (!body_finished_ && body_bytes_ < limit) {
-        const auto got = co_await read_body();
-        if (!got) co_return got.error().code == Errc::kBadMessage ? End::kLinger : End::kClose;
-      }
-    }
-  }
-  if (!body_finished_) co_return End::kLinger;
+  if (tunnelled_) return End::kClose;
+  if (aborted_ || downstream_failed_ || !finished_) return End::kBrokenOff;
+  if (!body_finished_) return conclude_unread();
+  return concluded();
+}
+
+/// The body's end has been read: what becomes of the connection.
+Http1Session::H1Exchange::End Http1Session::H1Exchange::concluded() {
   if (close_) {
     // Closing on bytes that nobody has read would reset the connection, and the answer with it.
     const bool more =
         body_begin_ < body_end_ || session_.begin_ < session_.end_ || session_.stream_.has_pending_input();
-    co_return more ? End::kLinger : End::kClose;
+    return more ? End::kLinger : End::kClose;
   }
   if (body_begin_ < body_end_) session_.adopt(std::move(body_), body_begin_, body_end_);
-  co_return End::kKeepAlive;
+  return End::kKeepAlive;
+}
+
+/// Reading on is cheaper than a new connection, while little is left.
+Task<Http1Session::H1Exchange::End> Http1Session::H1Exchange::conclude_unread() {
+  const bool little = kind_ == BodyKind::kChunked || body_left_ <= kMaxDrained;
+  if (!close_ && !continue_due_ && little) {
+    const std::uint64_t limit = body_bytes_ + kMaxDrained;
+    read_cancelled_ = false;
+    body_limit_ = 0;
+    while (!body_finished_ && body_bytes_ < limit) {
+      const auto got = co_await read_body();
+      if (!got) co_return got.error().code == Errc::kBadMessage ? End::kLinger : End::kClose;
+    }
+  }
+  co_return body_finished_ ? concluded() : End::kLinger;
 }
 
 // --- the response -------------------------------------------------------------------------------------------------
@@ -191,26 +201,12 @@ Result<> Http1Session::H1Exchange::broken(Error error) {
   return error;
 }
 
-Task<Result<>> Http1Session::H1Exchange::send(std::span<iovec> pieces) {
-  if (downstream_failed_) co_return Error{Errc::kClosed, Side::kDownstream, "client_closed"};
-  // Nearly always all of it fits at once.
-  const IoResult put = session_.stream_.try_write(pieces);
-  if (put.kind == IoResult::Kind::kError) co_return broken(put.error);
-  pieces = consume(pieces, put.bytes);
-  if (pieces.empty()) co_return Result<>();
-  writing_ = true;
-  const auto sent = co_await write_all(session_.stream_, pieces, session_.loop_, idle(), Side::kDownstream);
-  writing_ = false;
-  if (!sent) co_return broken(sent.error());
-  co_return Result<>();
-}
-
 Task<Result<>> Http1Session::H1Exchange::send_interim(const ResponseHead& head) {
-  if (request.version != Version::kHttp11 || status_ != 0) co_return Result<>();
+  if (request.version != Version::kHttp11 || status_ != 0) return Result<>();
   if (head.status == 100) continue_due_ = false;
   write_response_head(head, out_);
   out_.append(kCrlf);
-  co_return co_await flush();
+  return flush();
 }
 
 void Http1Session::H1Exchange::start(const ResponseHead& head) {
@@ -260,28 +256,53 @@ Result<> Http1Session::H1Exchange::account(std::uint64_t size) {
   return {};
 }
 
-Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool last) {
-  if (framing_ == Framing::kNone) data = {};
-  if (const auto booked = account(data.size()); !booked) co_return booked;
-  bytes_out_ += data.size();
-  const ChunkHead chunk(data.size());
-  std::array<iovec, 4> pieces;
-  std::size_t count = 0;
-  if (!out_.empty()) pieces[count++] = {out_.data(), out_.size()};
-  if (framing_ == Framing::kChunked && !data.empty()) pieces[count++] = piece(chunk.text());
-  if (!data.empty()) pieces[count++] = {const_cast<char*>(data.data()), data.size()};
+Http1Session::H1Exchange::Pieces Http1Session::H1Exchange::gather(const ChunkHead& chunk, std::span<const char> data,
+                                                                  bool last) {
+  Pieces pieces;
+  if (!out_.empty()) pieces.push_back({out_.data(), out_.size()});
+  if (framing_ == Framing::kChunked && !data.empty()) pieces.push_back(piece(chunk.text()));
+  if (!data.empty()) pieces.push_back({const_cast<char*>(data.data()), data.size()});
   if (framing_ == Framing::kChunked) {
     if (last) {
-      pieces[count++] = piece(data.empty() ? kEnd : kEndAfterChunk);
+      pieces.push_back(piece(data.empty() ? kEnd : kEndAfterChunk));
     } else if (!data.empty()) {
-      pieces[count++] = piece(kCrlf);
+      pieces.push_back(piece(kCrlf));
     }
   }
-  if (count > 0) {
-    const auto sent = co_await send({pieces.data(), count});
-    out_.clear();
-    if (!sent) co_return sent.error();
-  }
+  return pieces;
+}
+
+/// Nearly always the transport takes all of it at once.
+Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool last) {
+  if (framing_ == Framing::kNone) data = {};
+  if (const auto booked = account(data.size()); !booked) return booked;
+  bytes_out_ += data.size();
+  const ChunkHead chunk(data.size());
+  const Pieces pieces = gather(chunk, data, last);
+  if (pieces.empty()) return written(last);
+  if (downstream_failed_) return Error{Errc::kClosed, Side::kDownstream, "client_closed"};
+  const IoResult put = session_.stream_.try_write({pieces.data(), pieces.size()});
+  if (put.kind == IoResult::Kind::kError) return broken(put.error);
+  std::size_t whole = 0;
+  for (const auto& piece : pieces) whole += piece.iov_len;
+  if (put.bytes < whole) return write_rest(chunk, data, last, put.bytes);
+  return written(last);
+}
+
+/// What the transport did not take, from the byte after `sent`.
+Task<Result<>> Http1Session::H1Exchange::write_rest(ChunkHead chunk, std::span<const char> data, bool last,
+                                                    std::size_t sent) {
+  Pieces pieces = gather(chunk, data, last);
+  const auto rest = consume({pieces.data(), pieces.size()}, sent);
+  writing_ = true;
+  const auto done = co_await write_all(session_.stream_, rest, session_.loop_, idle(), Side::kDownstream);
+  writing_ = false;
+  if (!done) co_return broken(done.error());
+  co_return written(last);
+}
+
+Result<> Http1Session::H1Exchange::written(bool last) {
+  out_.clear();
   if (last) {
     if (framing_ == Framing::kLength && response_left_ > 0) {
       abort();
@@ -289,7 +310,7 @@ Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool 
       finished_ = true;
     }
   }
-  co_return Result<>();
+  return {};
 }
 
 Task<Result<>> Http1Session::H1Exchange::flush() {

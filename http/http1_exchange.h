@@ -2,8 +2,11 @@
 // One request and its answer on an HTTP/1 connection. Private to http1_session.
 #pragma once
 
+#include <boost/container/static_vector.hpp>
+
 #include "base/byte_writer.h"
 #include "http/http1_session.h"
+#include "http/http1_writer.h"
 
 namespace headgate::http {
 
@@ -47,11 +50,17 @@ class Http1Session::H1Exchange final : public Exchange {
     char* data;
     std::size_t size;
   };
+  Task<Result<std::span<const char>>> receive_body();
   Task<Result<Raw>> receive();
   Result<std::span<const char>> take_length(Raw raw);
   Result<std::span<const char>> take_chunked(Raw raw);
   Result<> send_continue();
-  Task<Result<>> send(std::span<iovec> pieces);
+  End concluded();
+  Task<End> conclude_unread();
+  using Pieces = boost::container::static_vector<iovec, 4>;
+  Pieces gather(const ChunkHead& chunk, std::span<const char> data, bool last);
+  Task<Result<>> write_rest(ChunkHead chunk, std::span<const char> data, bool last, std::size_t sent);
+  Result<> written(bool last);
   Task<Result<>> send_file(int file, std::uint64_t offset, std::uint64_t count);
   Task<Result<>> copy_file(int file, std::uint64_t offset, std::uint64_t count);
   Result<> account(std::uint64_t size);
@@ -67,13 +76,13 @@ class Http1Session::H1Exchange final : public Exchange {
   bool body_finished_ = true;
   bool read_cancelled_ = false;
   bool continue_due_ = false;
-  Buffer body_;                  // what is read after the head's block is used up
-  std::size_t body_begin_ = 0;   // bytes of body_ behind a chunked body: the next request
+  Buffer body_;                 // what is read after the head's block is used up
+  std::size_t body_begin_ = 0;  // bytes of body_ behind a chunked body: the next request
   std::size_t body_end_ = 0;
 
   // the response
-  ByteWriter out_;  // a head that has not been sent
-  bool writing_ = false;  // send() waits for the transport
+  ByteWriter out_;        // a head that has not been sent
+  bool writing_ = false;  // write_rest() waits for the transport
   Framing framing_ = Framing::kNone;
   std::uint64_t response_left_ = 0;
   bool close_ = false;

@@ -19,16 +19,24 @@ constexpr std::uint64_t kRequestsPerTurn = 64;
 }  // namespace
 
 Http1Session::Http1Session(Loop& loop, ByteStream& stream, const ConnectionInfo& connection, Handler& handler)
-    : loop_(loop),
-      stream_(stream),
-      connection_(connection),
-      handler_(handler),
-      limits_(handler.session_limits()) {}
+    : loop_(loop), stream_(stream), connection_(connection), handler_(handler), limits_(handler.session_limits()) {}
 
 Task<bool> Http1Session::run() {
+  // Waiting for a request is written out here: a coroutine of its own would cost each request a frame.
   for (;;) {
-    const bool arrived = co_await await_request();
-    if (!arrived) break;
+    if (!take_ahead()) {
+      const Duration patience = served_ == 0 ? limits_.header_timeout : limits_.keepalive_timeout;
+      const TimePoint deadline = deadline_after(loop_.now(), patience);
+      Arrival arrival;
+      while ((arrival = try_arrival(deadline)) == Arrival::kNone) {
+        idle_ = true;
+        const Wake wake = co_await stream_.wait_read(deadline);
+        idle_ = false;
+        const bool interrupted = wake == Wake::kCancelled && draining_ && served_ > 0;
+        if (wake != Wake::kReady && !interrupted) co_return !broken_off_;
+      }
+      if (arrival == Arrival::kOver) break;
+    }
     const bool keep = co_await serve_one();
     if (!keep) break;
     if (++served_ % kRequestsPerTurn == 0) co_await loop_.yield();
@@ -43,33 +51,28 @@ void Http1Session::drain() {
   if (idle_ && served_ > 0) stream_.interrupt_read();
 }
 
-Task<bool> Http1Session::await_request() {
-  if (begin_ < end_) {
-    head_deadline_ = deadline_after(loop_.now(), limits_.header_timeout);
-    co_return true;
+/// True when bytes of the next request have come with the last one.
+bool Http1Session::take_ahead() {
+  if (begin_ == end_) return false;
+  head_deadline_ = deadline_after(loop_.now(), limits_.header_timeout);
+  return true;
+}
+
+/// One attempt to read the first bytes of a request. Its block is given back when nothing came: an idle connection
+/// holds no buffer.
+Http1Session::Arrival Http1Session::try_arrival(TimePoint deadline) {
+  if (in_.size() != BufferPool::kSmall) in_ = loop_.buffers().take(BufferPool::kSmall);
+  const IoResult got = stream_.try_read({in_.data(), in_.size()});
+  if (got.kind == IoResult::Kind::kOk) {
+    begin_ = 0;
+    end_ = got.bytes;
+    // A new connection has one deadline for its silence and its first head together.
+    head_deadline_ = served_ == 0 ? deadline : deadline_after(loop_.now(), limits_.header_timeout);
+    return Arrival::kBytes;
   }
   in_.release();
-  const Duration patience = served_ == 0 ? limits_.header_timeout : limits_.keepalive_timeout;
-  const TimePoint deadline = deadline_after(loop_.now(), patience);
-  for (;;) {
-    // The block is taken for the attempt and given back before the wait: an idle connection holds no buffer.
-    Buffer buffer = loop_.buffers().take(BufferPool::kSmall);
-    const IoResult got = stream_.try_read({buffer.data(), buffer.size()});
-    if (got.kind == IoResult::Kind::kOk) {
-      adopt(std::move(buffer), 0, got.bytes);
-      // A new connection has one deadline for its silence and its first head together.
-      head_deadline_ = served_ == 0 ? deadline : deadline_after(loop_.now(), limits_.header_timeout);
-      co_return true;
-    }
-    if (got.kind != IoResult::Kind::kWouldBlock) co_return false;
-    if (draining_ && served_ > 0) co_return false;
-    buffer.release();
-    idle_ = true;
-    const Wake wake = co_await stream_.wait_read(deadline);
-    idle_ = false;
-    const bool interrupted = wake == Wake::kCancelled && draining_ && served_ > 0;
-    if (wake != Wake::kReady && !interrupted) co_return false;
-  }
+  if (got.kind != IoResult::Kind::kWouldBlock || (draining_ && served_ > 0)) return Arrival::kOver;
+  return Arrival::kNone;
 }
 
 void Http1Session::adopt(Buffer buffer, std::size_t begin, std::size_t end) {
@@ -95,28 +98,22 @@ bool Http1Session::make_room() {
   return true;
 }
 
-Task<Http1Parser::Outcome> Http1Session::read_head(Http1Parser& parser) {
-  for (;;) {
-    const auto outcome = parser.parse_head(in_.data() + begin_, end_ - begin_);
-    if (outcome != Http1Parser::Outcome::kNeedMore) co_return outcome;
+Task<bool> Http1Session::serve_one() {
+  Http1Parser parser(Http1Parser::Kind::kRequest, {limits_.max_header_bytes, limits_.max_headers});
+  auto outcome = parser.parse_head(in_.data() + begin_, end_ - begin_);
+  while (outcome == Http1Parser::Outcome::kNeedMore) {
     make_room();
     const auto got =
         co_await read_some(stream_, {in_.data() + end_, in_.size() - end_}, head_deadline_, Side::kDownstream);
     if (!got || *got == 0) {
       // Only a client that is still there and too slow gets an answer.
-      if (!got && got.error().code == Errc::kTimeout) {
-        co_return parser.reject(408, "header_timeout", "the request head did not arrive in time");
-      }
-      co_return Http1Parser::Outcome::kNeedMore;
+      if (got || got.error().code != Errc::kTimeout) co_return false;
+      outcome = parser.reject(408, "header_timeout", "the request head did not arrive in time");
+      break;
     }
     end_ += *got;
+    outcome = parser.parse_head(in_.data() + begin_, end_ - begin_);
   }
-}
-
-Task<bool> Http1Session::serve_one() {
-  Http1Parser parser(Http1Parser::Kind::kRequest, {limits_.max_header_bytes, limits_.max_headers});
-  auto outcome = co_await read_head(parser);
-  if (outcome == Http1Parser::Outcome::kNeedMore) co_return false;
   H1Exchange exchange(*this, parser);
   if (outcome == Http1Parser::Outcome::kComplete) outcome = parser.take_request(in_.data() + begin_, exchange.request);
   if (outcome == Http1Parser::Outcome::kRejected) {

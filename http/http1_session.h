@@ -28,10 +28,11 @@ class Http1Session {
  private:
   class H1Exchange;
 
+  enum class Arrival { kBytes, kNone, kOver };
+  bool take_ahead();
+  Arrival try_arrival(TimePoint deadline);
   /// False: the connection is over.
-  Task<bool> await_request();
   Task<bool> serve_one();
-  Task<Http1Parser::Outcome> read_head(Http1Parser& parser);
   Task<> linger();
   bool make_room();
   void adopt(Buffer buffer, std::size_t begin, std::size_t end);

@@ -4,6 +4,8 @@
 // servers, cached files, sockets, ticket keys) is kept elsewhere by identity.
 #pragma once
 
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -69,8 +71,8 @@ class Generation {
   void check_tls() const;
 };
 
-/// A generation as one worker uses it. Loop thread only; requests share it.
-struct WorkerGeneration {
+/// A generation as one worker uses it. Loop thread only, and so counted without atomics; requests share it.
+struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::thread_unsafe_counter> {
   WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
                    const std::shared_ptr<tls::TicketKeys>& tickets);
   std::shared_ptr<const Generation> shared;

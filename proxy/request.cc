@@ -22,7 +22,9 @@ void apply(const HeaderRules& rules, Request& request, http::Fields& fields) {
 
 }  // namespace
 
-Request::Request(http::Exchange& e, std::shared_ptr<WorkerGeneration> g) : exchange(e), generation(std::move(g)) {}
+Request::Request(http::Exchange& e, WorkerGeneration* g) : exchange(e), generation(g) {}
+
+Request::~Request() = default;
 
 std::string_view Request::expand(const routing::Template& text) {
   if (text.is_constant()) return text.source();
@@ -52,7 +54,7 @@ Task<Result<>> Request::respond_error(int status, const char* reason, std::strin
   error = reason;
   if (exchange.response_started()) {
     exchange.abort();
-    co_return Result<>();
+    return Result<>();
   }
   http::ResponseHead head;
   head.status = status;
@@ -62,7 +64,7 @@ Task<Result<>> Request::respond_error(int status, const char* reason, std::strin
   const auto number = arena.copy(std::to_string(status));
   auto body = arena.join({number, " ", http::reason_phrase(status), "\n"});
   if (!detail.empty()) body = arena.join({body, detail, "\n"});
-  co_return co_await respond(head, body);
+  return respond(head, body);
 }
 
 void Request::append(const routing::Variable& variable, std::string& out) const {

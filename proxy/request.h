@@ -3,10 +3,11 @@
 // route, under which path. Handlers get it and answer through it, so that header rules and the log see every answer.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include "http/exchange.h"
 #include "observe/access_log.h"
@@ -18,15 +19,17 @@ namespace headgate::proxy {
 struct CompiledRoute;
 struct CompiledSite;
 struct WorkerGeneration;
+using WorkerGenerationRef = boost::intrusive_ptr<WorkerGeneration>;
 
 /// Lives in the frame that serves it, on the exchange's loop. Views point into the exchange, its arena or the
 /// generation, which it keeps.
 class Request final : public routing::Variables, public RoutePlace {
  public:
-  Request(http::Exchange& e, std::shared_ptr<WorkerGeneration> g);
+  Request(http::Exchange& e, WorkerGeneration* g);
+  ~Request();
 
   http::Exchange& exchange;
-  const std::shared_ptr<WorkerGeneration> generation;
+  const WorkerGenerationRef generation;
 
   const CompiledSite* site = nullptr;    ///< null until found
   const CompiledRoute* route = nullptr;  ///< null until found
@@ -34,7 +37,7 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view client_text;
   bool peer_trusted = false;  ///< the peer is one of trusted_proxies
   std::string_view request_id;
-  std::string_view host;      ///< of Host, lower case, without port
+  std::string_view host;  ///< of Host, lower case, without port
   std::string_view scheme() const { return exchange.connection().secure ? "https" : "http"; }
 
   // For the log; handlers fill what they know.

@@ -67,10 +67,14 @@ RouteWalk::End find_route(Request& request, std::size_t site) {
 /// The answer when there is no route to take.
 Task<Result<>> respond_unrouted(Request& request, RouteWalk::End end) {
   switch (end) {
-    case RouteWalk::End::kGaveUp: return request.respond_error(500, "regex_limit");
-    case RouteWalk::End::kLoop: return request.respond_error(500, "rewrite_loop");
-    case RouteWalk::End::kBadRewrite: return request.respond_error(500, "bad_rewrite");
-    default: return request.respond_error(404, "no_route");
+    case RouteWalk::End::kGaveUp:
+      return request.respond_error(500, "regex_limit");
+    case RouteWalk::End::kLoop:
+      return request.respond_error(500, "rewrite_loop");
+    case RouteWalk::End::kBadRewrite:
+      return request.respond_error(500, "bad_rewrite");
+    default:
+      return request.respond_error(404, "no_route");
   }
 }
 
@@ -95,53 +99,44 @@ Task<Result<>> no_such_site(Request& request) {
 
 }  // namespace
 
-Task<> serve(Request& request, const Surroundings& surroundings) {
+Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
   auto& exchange = request.exchange;
   const auto& generation = *request.generation->shared;
   settle_identity(request);
-  if (exchange.request.target == "*") co_return co_await respond_options_asterisk(request);
+  if (exchange.request.target == "*") return respond_options_asterisk(request);
 
   const std::size_t site = generation.routes.find_site(exchange.connection().listener, request.host);
-  if (site == routing::RouteTable::kNone) {
-    co_await no_such_site(request);
-    co_return;
-  }
+  if (site == routing::RouteTable::kNone) return no_such_site(request);
   request.site = &generation.sites[site];
   if (http::PathError error{}; !settle_path(request, error)) {
-    co_await request.respond_error(400, "bad_path", http::to_string(error));
-    co_return;
+    return request.respond_error(400, "bad_path", http::to_string(error));
   }
   if (request.site->config->https_redirect && !exchange.connection().secure && surroundings.https_port != 0) {
-    co_await redirect_to_https(request, surroundings.https_port);
-    co_return;
+    return redirect_to_https(request, surroundings.https_port);
   }
 
-  if (const auto end = find_route(request, site); end != RouteWalk::End::kRoute) {
-    co_await respond_unrouted(request, end);
-    co_return;
-  }
+  if (const auto end = find_route(request, site); end != RouteWalk::End::kRoute) return respond_unrouted(request, end);
 
   const CompiledRoute& route = *request.route;
   exchange.limit_body(route.max_body);
-  if (std::holds_alternative<config::Proxy>(route.config->action)) {
-    co_await forward(request);
-  } else if (route.files != nullptr) {
+  if (std::holds_alternative<config::Proxy>(route.config->action)) return forward(request);
+  if (route.files != nullptr) {
     request.path = strip_prefix(request.path, route.config->strip_prefix);
-    co_await route.files->serve(request, surroundings.files);
-  } else if (const auto* redirect = std::get_if<config::Redirect>(&route.config->action)) {
-    co_await respond_redirect(request, redirect->status);
-  } else if (const auto* respond = std::get_if<config::Respond>(&route.config->action)) {
-    co_await respond_fixed(request, respond->status);
+    return route.files->serve(request, surroundings.files);
   }
+  if (const auto* redirect = std::get_if<config::Redirect>(&route.config->action)) {
+    return respond_redirect(request, redirect->status);
+  }
+  return respond_fixed(request, std::get<config::Respond>(route.config->action).status);
 }
 
-Task<> refuse(Request& request, const http::Rejection& rejection) {
+Task<Result<>> refuse(Request& request, const http::Rejection& rejection) {
   settle_identity(request);
   const auto& generation = *request.generation->shared;
   const std::size_t site = generation.routes.find_site(request.exchange.connection().listener, request.host);
   if (site != routing::RouteTable::kNone) request.site = &generation.sites[site];
   request.exchange.close_after();
-  co_await request.respond_error(rejection.status, rejection.reason, rejection.detail);
+  return request.respond_error(rejection.status, rejection.reason, rejection.detail);
 }
 
 }  // namespace headgate::proxy

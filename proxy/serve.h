@@ -16,9 +16,9 @@ struct Surroundings {
 
 /// Answers the request. Returns when the answer is complete, was broken off, or the client is gone; request.error then
 /// says why, if there is something to say.
-Task<> serve(Request& request, const Surroundings& surroundings);
+Task<Result<>> serve(Request& request, const Surroundings& surroundings);
 
 /// Answers what a session could not make a request of.
-Task<> refuse(Request& request, const http::Rejection& rejection);
+Task<Result<>> refuse(Request& request, const http::Rejection& rejection);
 
 }  // namespace headgate::proxy

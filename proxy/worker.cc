@@ -69,8 +69,7 @@ void Worker::adopt(std::shared_ptr<const Generation> generation, const BoundList
 }
 
 void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners) {
-  auto mine = std::make_shared<WorkerGeneration>(generation, servers_, shared_.tickets);
-  generation_ = std::move(mine);
+  generation_ = WorkerGenerationRef(new WorkerGeneration(generation, servers_, shared_.tickets));
   https_port_ = 0;
   for (const auto& listener : listeners) {
     if (listener->config.tls && https_port_ == 0) https_port_ = listener->local.port();
@@ -187,7 +186,7 @@ Task<> Worker::refuse(http::Exchange& exchange, const http::Rejection& rejection
 
 Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection) {
   bump(in_flight_, 1);
-  Request request(exchange, generation_);
+  Request request(exchange, generation_.get());
   const Surroundings surroundings{loop_, files_, https_port_};
   bool failed = false;
   try {

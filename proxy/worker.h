@@ -83,7 +83,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   observe::AccessLog::Writer log_;
   FileCache files_;
   upstream::ServerSet servers_;
-  std::shared_ptr<WorkerGeneration> generation_;
+  WorkerGenerationRef generation_;
   int https_port_ = 0;
 
   std::vector<std::unique_ptr<Acceptor>> acceptors_;

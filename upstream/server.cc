@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/server.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
+
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/socket.h"
@@ -65,9 +65,13 @@ Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
     auto connection = std::move(idle_.back());
     idle_.pop_back();
     if (connection->stream->has_pending_input()) continue;  // closed, or saying something nobody asked for
-    co_return lend(std::move(connection));
+    return lend(std::move(connection));
   }
-  const auto self = shared_from_this();  // a reload may forget us while we wait
+  return lease_new(deadline);
+}
+
+Task<Result<Lease>> Server::lease_new(TimePoint deadline) {
+  const ServerRef self(this);  // a reload may forget us while we wait
   auto stream = co_await open(deadline);
   if (!stream) co_return stream.error();
   auto connection = std::make_unique<OriginConnection>();
@@ -77,7 +81,7 @@ Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
 
 Lease Server::lend(std::unique_ptr<OriginConnection> connection) {
   leased_.push_back(*connection);
-  return Lease(shared_from_this(), std::move(connection));
+  return Lease(ServerRef(this), std::move(connection));
 }
 
 void Server::keep(std::unique_ptr<OriginConnection> connection) {

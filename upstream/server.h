@@ -2,11 +2,13 @@
 // One server of an upstream as one worker sees it: where it is, and the connections to it that are kept for reuse.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <boost/intrusive/list.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include "base/byte_stream.h"
 #include "base/task_group.h"
@@ -19,35 +21,20 @@
 
 namespace headgate::upstream {
 
+class Lease;
 class Server;
+using ServerRef = boost::intrusive_ptr<Server>;
 
 /// An open connection to a server: out on loan or kept.
-struct OriginConnection
-    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+struct OriginConnection : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   std::unique_ptr<ByteStream> stream;
   std::uint64_t requests = 0;  ///< carried so far
   TimePoint idle_since{};
 };
 
-/// A connection out on loan for one exchange. Destroyed: closed. give_back(): kept for the next one.
-class Lease {
- public:
-  Lease(std::shared_ptr<Server> server, std::unique_ptr<OriginConnection> connection)
-      : server_(std::move(server)), connection_(std::move(connection)) {}
-
-  ByteStream& stream() { return *connection_->stream; }
-  /// It has carried a request before: the origin may be closing it at this very moment.
-  bool reused() const { return connection_->requests > 0; }
-  /// The exchange has ended well. Nothing may wait on the stream any more.
-  void give_back();
-
- private:
-  std::shared_ptr<Server> server_;
-  std::unique_ptr<OriginConnection> connection_;
-};
-
-/// Loop thread only. Shared by the generations that name it (ServerSet), so that a reload keeps its connections.
-class Server : public std::enable_shared_from_this<Server> {
+/// Loop thread only, and so counted without atomics. Shared by the generations that name it (ServerSet), so that a
+/// reload keeps its connections.
+class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_counter> {
  public:
   /// What tells servers apart: same settings, same Server.
   struct Settings {
@@ -82,6 +69,7 @@ class Server : public std::enable_shared_from_this<Server> {
 
  private:
   friend class Lease;
+  Task<Result<Lease>> lease_new(TimePoint deadline);
   Lease lend(std::unique_ptr<OriginConnection> connection);
   void keep(std::unique_ptr<OriginConnection> connection);
   Task<Result<SocketAddress>> address(TimePoint deadline);
@@ -101,6 +89,23 @@ class Server : public std::enable_shared_from_this<Server> {
   TimePoint resolved_at_{};
   bool resolving_ = false;
   TaskGroup lookups_;
+};
+
+/// A connection out on loan for one exchange. Destroyed: closed. give_back(): kept for the next one.
+class Lease {
+ public:
+  Lease(ServerRef server, std::unique_ptr<OriginConnection> connection)
+      : server_(std::move(server)), connection_(std::move(connection)) {}
+
+  ByteStream& stream() { return *connection_->stream; }
+  /// It has carried a request before: the origin may be closing it at this very moment.
+  bool reused() const { return connection_->requests > 0; }
+  /// The exchange has ended well. Nothing may wait on the stream any more.
+  void give_back();
+
+ private:
+  ServerRef server_;
+  std::unique_ptr<OriginConnection> connection_;
 };
 
 }  // namespace headgate::upstream

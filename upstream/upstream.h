@@ -18,17 +18,18 @@ class ServerSet {
   ServerSet(Loop& loop, Resolver& resolver) : loop_(loop), resolver_(resolver) {}
 
   /// The server of these settings, made when it is not known yet. Throws as Upstream's constructor.
-  std::shared_ptr<Server> get(const Server::Settings& settings);
+  ServerRef get(const Server::Settings& settings);
 
   /// Sweeps idle connections and forgets servers that no generation uses any more.
   void sweep();
+  std::size_t size() const { return servers_.size(); }
   void cancel_leased();  ///< as Server::cancel_leased, of all
   Task<> stop();
 
  private:
   Loop& loop_;
   Resolver& resolver_;
-  std::map<std::string, std::shared_ptr<Server>> servers_;
+  std::map<std::string, ServerRef> servers_;
 };
 
 /// One per generation and worker. Loop thread only. `config` outlives it.
@@ -49,7 +50,7 @@ class Upstream {
 
  private:
   struct Member {
-    std::shared_ptr<Server> server;
+    ServerRef server;
     std::int64_t weight;
     std::int64_t current;
   };

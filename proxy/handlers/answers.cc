@@ -40,29 +40,29 @@ std::string_view as_url(std::string_view text, Arena& arena) {
 
 }  // namespace
 
-Task<> respond_redirect(Request& request, int status) {
+Task<Result<>> respond_redirect(Request& request, int status) {
   http::ResponseHead head;
   head.status = status;
   const auto target = request.route->text.expand(UrlVariables(request));
   head.fields.add(http::FieldId::kLocation, "Location", as_url(target, request.exchange.arena()));
-  co_await request.respond(head, {});
+  return request.respond(head, {});
 }
 
-Task<> respond_fixed(Request& request, int status) {
+Task<Result<>> respond_fixed(Request& request, int status) {
   http::ResponseHead head;
   head.status = status;
-  const std::string body = request.route->text.expand(request);
+  const auto body = request.exchange.arena().copy(request.route->text.expand(request));
   for (const auto& [name, value] : request.route->respond_headers.set) head.fields.set(name, request.expand(value));
   if (!body.empty() && !head.fields.has(http::FieldId::kContentType)) {
     head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
   }
-  co_await request.respond(head, body);
+  return request.respond(head, body);
 }
 
-Task<> respond_options_asterisk(Request& request) {
+Task<Result<>> respond_options_asterisk(Request& request) {
   http::ResponseHead head;
   head.status = 204;
-  co_await request.respond(head, {});
+  return request.respond(head, {});
 }
 
 std::string_view strip_prefix(std::string_view path, std::string_view prefix) {

@@ -13,8 +13,8 @@ namespace {
 constexpr Duration kTunnelIdle = std::chrono::hours(1);
 /// Pieces of a body that one exchange moves before the others have their turn.
 constexpr unsigned kPiecesPerTurn = 16;
-/// An origin that is silent for this long has its client watched: nobody may be there any more to hear the answer. Until
-/// then even a client that closes its half after the request, as simple ones do, gets it.
+/// An origin that is silent for this long has its client watched: nobody may be there any more to hear the answer.
+/// Until then even a client that closes its half after the request, as simple ones do, gets it.
 constexpr Duration kPatience = std::chrono::seconds(1);
 
 }  // namespace
@@ -66,11 +66,7 @@ Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, ups
 
 Task<Attempt::Result> Attempt::run() {
   const TimePoint begun = exchange_.loop().now();
-  {
-    const auto head = upstream_request(request_);
-    upgrade_asked_ = !head.upgrade.empty();
-    origin_.start(head);
-  }
+  begin_request();
   if (exchange_.has_body()) {
     uploader_ = upload();
     uploader_.start();
@@ -81,16 +77,30 @@ Task<Attempt::Result> Attempt::run() {
   Result result;
   const auto head = co_await await_head();
   request_.upstream_time = exchange_.loop().now() - begun;
-  if (head) {
-    co_await pass_on(**head);
-  } else {
+  if (!head) {
     result = judge(head.error());
+  } else if ((*head)->status == 101) {
+    co_await switch_protocols(**head);
+  } else {
+    // Failures after the head are broken off here: nothing is left to answer then.
+    start_answer(**head);
+    const auto sent = co_await download();
+    if (!sent) {
+      request_.error = sent.error().reason;
+      exchange_.abort();
+    }
   }
   const bool cut_off = uploader_ && !uploader_.done();  // its connection has been cancelled, whatever it says then
-  co_await end_upload();
-  co_await stop_watching();
+  if (uploader_) co_await end_upload();
+  if (watcher_) co_await stop_watching();
   if (result.verdict == Verdict::kDone && !cut_off && origin_.reusable()) lease_.give_back();
   co_return result;
+}
+
+void Attempt::begin_request() {
+  const auto head = upstream_request(request_);
+  upgrade_asked_ = !head.upgrade.empty();
+  origin_.start(head);
 }
 
 /// A kept connection that ended without a byte was most likely closed by the origin while the request was on its way:
@@ -138,7 +148,6 @@ Task<headgate::Result<>> Attempt::send_body() {
 }
 
 Task<> Attempt::end_upload() {
-  if (!uploader_) co_return;
   if (!uploader_.done()) {
     exchange_.cancel_read();
     origin_.cancel();
@@ -161,7 +170,6 @@ Task<> Attempt::watch_client() {
 }
 
 Task<> Attempt::stop_watching() {
-  if (!watcher_) co_return;
   if (!watcher_.done()) exchange_.cancel_read();
   co_await watcher_;
   watcher_ = {};
@@ -191,31 +199,13 @@ Task<headgate::Result<const http::ResponseHead*>> Attempt::await_head() {
   }
 }
 
-/// Failures after the head are broken off here: nothing is left to answer then.
-Task<> Attempt::pass_on(const http::ResponseHead& head) {
-  // While the body is still on its way the client's bytes have a reader, who would fight with the tunnel's.
-  if (head.status == 101 && (!upgrade_asked_ || uploading_)) {
-    co_await request_.respond_error(502, "upstream_unasked_upgrade");
-    co_return;
-  }
-  if (head.status == 101) {
-    co_await stop_watching();
-    const auto ended = co_await tunnel(head);
-    if (!ended) request_.error = ended.error().reason;
-    co_return;
-  }
-  {
-    http::ResponseHead out;
-    out.status = head.status;
-    out.fields = head.fields;
-    out.content_length = head.content_length;
-    remove_hop_by_hop(out.fields, false);
-    request_.start(out);
-  }
-  const auto sent = co_await download();
-  if (sent) co_return;
-  request_.error = sent.error().reason;
-  exchange_.abort();
+void Attempt::start_answer(const http::ResponseHead& head) {
+  http::ResponseHead out;
+  out.status = head.status;
+  out.fields = head.fields;
+  out.content_length = head.content_length;
+  remove_hop_by_hop(out.fields, false);
+  request_.start(out);
 }
 
 /// The head goes out with the first bytes of the content when these are there, else at once.
@@ -236,7 +226,13 @@ Task<headgate::Result<>> Attempt::download() {
   }
 }
 
+/// What has come already is taken as it is; only waiting for more needs a watch.
 Task<headgate::Result<std::span<const char>>> Attempt::next_piece() {
+  if (client_failed_ || !origin_.body_ready()) return await_piece();
+  return origin_.read_body(kNoDeadline);
+}
+
+Task<headgate::Result<std::span<const char>>> Attempt::await_piece() {
   Silence silence(*this, timeouts_.idle);
   for (;;) {
     if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted
@@ -244,6 +240,18 @@ Task<headgate::Result<std::span<const char>>> Attempt::next_piece() {
     if (piece) co_return *piece;
     if (!silence.goes_on(piece.error())) co_return blame(piece.error());
   }
+}
+
+/// A 101, which only who has asked for it gets. Failures are broken off, as above.
+Task<> Attempt::switch_protocols(const http::ResponseHead& head) {
+  // While the body is still on its way the client's bytes have a reader, who would fight with the tunnel's.
+  if (!upgrade_asked_ || uploading_) {
+    co_await request_.respond_error(502, "upstream_unasked_upgrade");
+    co_return;
+  }
+  if (watcher_) co_await stop_watching();
+  const auto ended = co_await tunnel(head);
+  if (!ended) request_.error = ended.error().reason;
 }
 
 Task<headgate::Result<>> Attempt::tunnel(const http::ResponseHead& head) {

@@ -32,15 +32,19 @@ class Attempt {
  private:
   class Silence;
 
+  void begin_request();
+
   // the request's body, beside everything else
   Task<> upload();
   Task<headgate::Result<>> send_body();
 
   // the answer
   Task<headgate::Result<const http::ResponseHead*>> await_head();
-  Task<> pass_on(const http::ResponseHead& head);
+  void start_answer(const http::ResponseHead& head);
   Task<headgate::Result<>> download();
+  Task<> switch_protocols(const http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
+  Task<headgate::Result<std::span<const char>>> await_piece();
   Task<headgate::Result<>> tunnel(const http::ResponseHead& head);
 
   // the client, watched while the origin is silent

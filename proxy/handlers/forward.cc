@@ -8,49 +8,31 @@ namespace headgate::proxy {
 namespace {
 
 /// What the client is told of a failure before the answer has begun.
-Task<> respond_failure(Request& request, const Error& error) {
+Task<Result<>> respond_failure(Request& request, const Error& error) {
   if (error.side == Side::kDownstream) {
     switch (error.code) {
       case Errc::kTooLarge: {
         const auto limit = std::to_string(request.exchange.body_limit());
         const auto detail = request.exchange.arena().join({"the limit is ", limit, " bytes (max_body)"});
-        co_await request.respond_error(413, error.reason, detail);
-        break;
+        return request.respond_error(413, error.reason, detail);
       }
       case Errc::kBadMessage:
-        co_await request.respond_error(400, error.reason);
-        break;
+        return request.respond_error(400, error.reason);
       case Errc::kTimeout:
-        co_await request.respond_error(408, error.reason);
-        break;
+        return request.respond_error(408, error.reason);
       default:
         request.error = error.reason;
-        break;  // the client is gone
+        return Result<>(error);  // the client is gone
     }
-    co_return;
   }
-  if (error.code == Errc::kCancelled) {
-    // Only the end of shutdown_grace cancels what waits for an origin.
-    co_await request.respond_error(503, "stopping");
-    co_return;
-  }
-  const bool timeout = error.code == Errc::kTimeout;
-  co_await request.respond_error(timeout ? 504 : 502, error.reason);
+  // Only the end of shutdown_grace cancels what waits for an origin.
+  if (error.code == Errc::kCancelled) return request.respond_error(503, "stopping");
+  return request.respond_error(error.code == Errc::kTimeout ? 504 : 502, error.reason);
 }
 
-}  // namespace
-
-Task<> forward(Request& request) {
-  auto& exchange = request.exchange;
-  const auto& route = *request.route;
-  auto& upstream = *request.generation->upstreams[route.upstream];
-  request.upstream = upstream.config().name;
-  request.pool = upstream.pool_name();
-  const auto& head = exchange.request;
-  if (head.body == http::BodyKind::kLength && route.max_body != 0 && head.content_length > route.max_body) {
-    co_await respond_failure(request, {Errc::kTooLarge, Side::kDownstream, "body_too_large"});
-    co_return;
-  }
+/// To one server after another until one has answered, or nothing is left that would be safe to try.
+Task<Result<>> try_servers(Request& request, upstream::Upstream& upstream) {
+  const auto& timeouts = request.route->timeouts;
   std::uint64_t tried = 0;
   unsigned failed_connects = 0;
   bool fresh = false;
@@ -59,13 +41,13 @@ Task<> forward(Request& request) {
     auto& server = upstream.server(index);
     request.server = server.name();
     ++request.attempts;
-    const TimePoint connect_by = deadline_after(exchange.loop().now(), route.timeouts.connect);
+    const TimePoint connect_by = deadline_after(request.exchange.loop().now(), timeouts.connect);
     auto lease = co_await server.lease(connect_by, fresh);
     Error error{};
     if (lease) {
-      Attempt attempt(request, route.timeouts, *lease);
+      Attempt attempt(request, timeouts, *lease);
       const auto result = co_await attempt.run();
-      if (result.verdict == Attempt::Verdict::kDone) co_return;
+      if (result.verdict == Attempt::Verdict::kDone) co_return Result<>();
       error = result.error;
       if (result.verdict == Attempt::Verdict::kRetry) {
         fresh = true;
@@ -81,9 +63,22 @@ Task<> forward(Request& request) {
         continue;
       }
     }
-    co_await respond_failure(request, error);
-    co_return;
+    co_return co_await respond_failure(request, error);
   }
+}
+
+}  // namespace
+
+Task<Result<>> forward(Request& request) {
+  const auto& route = *request.route;
+  auto& upstream = *request.generation->upstreams[route.upstream];
+  request.upstream = upstream.config().name;
+  request.pool = upstream.pool_name();
+  const auto& head = request.exchange.request;
+  if (head.body == http::BodyKind::kLength && route.max_body != 0 && head.content_length > route.max_body) {
+    return respond_failure(request, {Errc::kTooLarge, Side::kDownstream, "body_too_large"});
+  }
+  return try_servers(request, upstream);
 }
 
 }  // namespace headgate::proxy

@@ -9,6 +9,6 @@ namespace headgate::proxy {
 /// Leases a connection, sends, answers. A request that cannot have reached the application (nothing connected, or a
 /// kept connection that the origin had closed) is sent again; whatever else fails before the answer has begun becomes
 /// 502, 503 or 504 with its reason in request.error, and after it breaks the answer off.
-Task<> forward(Request& request);
+Task<Result<>> forward(Request& request);
 
 }  // namespace headgate::proxy

@@ -61,7 +61,7 @@ class StaticFiles {
   StaticPlan plan(const StaticQuestion& question, FileCache& cache) const;
 
   /// Answers the request, whatever comes of it. `cache` is of the worker whose loop this runs on.
-  Task<> serve(Request& request, FileCache& cache) const;
+  Task<Result<>> serve(Request& request, FileCache& cache) const;
 
  private:
   /// One element of try_files, or of what `spa` and the default stand for.

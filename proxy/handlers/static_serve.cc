@@ -58,15 +58,12 @@ void break_off(Request& request, const Error& error) {
 
 /// One stretch of a representation, from memory or from its descriptor.
 Task<Result<>> write_range(http::Exchange& exchange, const Representation& from, http::ByteRange range) {
-  if (from.in_memory) {
-    const std::span<const char> bytes(from.body.data() + range.first, range.count);
-    co_return co_await exchange.write(bytes);
-  }
-  co_return co_await exchange.write_file(from.descriptor.get(), range.first, range.count);
+  if (from.in_memory) return exchange.write({from.body.data() + range.first, range.count});
+  return exchange.write_file(from.descriptor.get(), range.first, range.count);
 }
 
 /// multipart/byteranges (RFC 9110 section 14.6).
-Task<> send_ranges(Request& request, const StaticPlan& plan) {
+Task<Result<>> send_ranges(Request& request, StaticPlan plan) {
   const Representation& from = *plan.representation;
   const auto digits = make_boundary();
   const std::string_view boundary(digits.data(), digits.size());
@@ -95,13 +92,15 @@ Task<> send_ranges(Request& request, const StaticPlan& plan) {
     if (sent) sent = co_await write_range(request.exchange, from, plan.ranges[i]);
     if (!sent) {
       break_off(request, sent.error());
-      co_return;
+      co_return sent;
     }
   }
   const auto tail = bytes_of(std::string_view(text).substr(begin));
-  auto sent = co_await request.exchange.write(tail);
-  if (sent) sent = co_await request.exchange.finish();
-  if (!sent) break_off(request, sent.error());
+  co_return co_await request.exchange.write(tail, true);
+}
+
+bool has_body(const Request& request, const StaticPlan& plan) {
+  return plan.status != 304 && request.exchange.request.method != http::Method::kHead;
 }
 
 /// Fills the head for a file that is sent in one piece or not at all, and says which piece.
@@ -124,27 +123,36 @@ http::ByteRange describe(const StaticPlan& plan, Arena& arena, http::ResponseHea
   return range;
 }
 
-/// 200, 304, and 206 with one range.
-Task<> send_file(Request& request, const StaticPlan& plan) {
-  const Representation& from = *plan.representation;
+/// The file stays while its bytes are on their way to a client that does not take them at once.
+Task<Result<>> hold([[maybe_unused]] FileRef file, Task<Result<>> sending) {
+  co_return co_await sending;
+}
+
+/// 200, 304, and 206 with one range, of what lies in memory or has no body.
+Task<Result<>> send_from_memory(Request& request, StaticPlan& plan) {
   http::ResponseHead head;
   const auto range = describe(plan, request.exchange.arena(), head);
-  const bool no_body = plan.status == 304 || request.exchange.request.method == http::Method::kHead;
-  if (no_body || from.in_memory) {
-    std::span<const char> bytes;
-    if (!no_body) bytes = {from.body.data() + range.first, range.count};
-    const auto sent = co_await request.respond(head, bytes);
-    if (!sent) break_off(request, sent.error());
-    co_return;
-  }
+  std::span<const char> bytes;
+  if (has_body(request, plan)) bytes = {plan.representation->body.data() + range.first, range.count};
+  auto sent = request.respond(head, bytes);
+  if (sent.done()) return sent;
+  return hold(std::move(plan.file), std::move(sent));
+}
+
+/// As above, from the file itself.
+Task<Result<>> send_from_disk(Request& request, StaticPlan plan) {
+  http::ResponseHead head;
+  const auto range = describe(plan, request.exchange.arena(), head);
   request.start(head);
-  auto sent = co_await request.exchange.write_file(from.descriptor.get(), range.first, range.count);
+  const int descriptor = plan.representation->descriptor.get();
+  auto sent = co_await request.exchange.write_file(descriptor, range.first, range.count);
   if (sent) sent = co_await request.exchange.finish();
   if (!sent) break_off(request, sent.error());
+  co_return sent;
 }
 
 /// Refusals whose answer carries a field that respond_error does not know.
-Task<> refuse_with_field(Request& request, const StaticPlan& plan) {
+Task<Result<>> refuse_with_field(Request& request, const StaticPlan& plan) {
   http::ResponseHead head;
   head.status = plan.status;
   head.fields.add(FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
@@ -154,22 +162,20 @@ Task<> refuse_with_field(Request& request, const StaticPlan& plan) {
   } else {
     head.fields.add(FieldId::kContentRange, "Content-Range", plan.text);
   }
-  const std::string body = std::to_string(plan.status) + " " + std::string(http::reason_phrase(plan.status)) + "\n";
-  head.content_length = body.size();
-  const auto bytes = bytes_of(body);
-  const auto sent = co_await request.respond(head, bytes);
-  if (!sent) break_off(request, sent.error());
+  auto& arena = request.exchange.arena();
+  const auto number = std::to_string(plan.status);
+  return request.respond(head, arena.join({number, " ", http::reason_phrase(plan.status), "\n"}));
 }
 
 /// The answers without a file: a page of ours, a redirect, OPTIONS.
-Task<> send_own(Request& request, const StaticPlan& plan) {
+Task<Result<>> send_own(Request& request, const StaticPlan& plan) {
   http::ResponseHead head;
   head.status = plan.status;
   std::string_view body;
   if (plan.kind == StaticPlan::Kind::kPage) {
     head.fields.add(FieldId::kContentType, "Content-Type", "text/html; charset=utf-8");
     head.fields.add(FieldId::kCacheControl, "Cache-Control", "no-cache");
-    body = plan.text;
+    body = request.exchange.arena().copy(plan.text);
   } else if (plan.kind == StaticPlan::Kind::kRedirect) {
     head.fields.add(FieldId::kLocation, "Location", plan.text);
   } else {
@@ -177,41 +183,31 @@ Task<> send_own(Request& request, const StaticPlan& plan) {
   }
   if (plan.status != 204) head.content_length = body.size();
   if (request.exchange.request.method == http::Method::kHead) body = {};
-  const auto bytes = bytes_of(body);
-  const auto sent = co_await request.respond(head, bytes);
-  if (!sent) break_off(request, sent.error());
+  return request.respond(head, body);
 }
 
 }  // namespace
 
-Task<> StaticFiles::serve(Request& request, FileCache& cache) const {
+Task<Result<>> StaticFiles::serve(Request& request, FileCache& cache) const {
   const http::RequestHead& asked = request.exchange.request;
   const StaticQuestion question{
       asked.method, request.path, asked.path, asked.query, asked.fields, request, request.exchange.loop().now()};
-  const StaticPlan decided = plan(question, cache);
+  StaticPlan decided = plan(question, cache);
   switch (decided.kind) {
     case StaticPlan::Kind::kFile:
-      if (decided.ranges.size() > 1) {
-        co_await send_ranges(request, decided);
-      } else {
-        co_await send_file(request, decided);
-      }
-      co_return;
+      if (decided.ranges.size() > 1) return send_ranges(request, std::move(decided));
+      if (decided.representation->in_memory || !has_body(request, decided)) return send_from_memory(request, decided);
+      return send_from_disk(request, std::move(decided));
     case StaticPlan::Kind::kPage:
     case StaticPlan::Kind::kRedirect:
     case StaticPlan::Kind::kOptions:
-      co_await send_own(request, decided);
-      co_return;
+      return send_own(request, decided);
     case StaticPlan::Kind::kRefusal:
       break;
   }
   request.error = decided.reason;
-  if (decided.status == 405 || decided.status == 416) {
-    co_await refuse_with_field(request, decided);
-    co_return;
-  }
-  const auto sent = co_await request.respond_error(decided.status, decided.reason);
-  if (!sent) break_off(request, sent.error());
+  if (decided.status == 405 || decided.status == 416) return refuse_with_field(request, decided);
+  return request.respond_error(decided.status, decided.reason);
 }
 
 }  // namespace headgate::proxy

@@ -48,7 +48,7 @@ class AnswersTest : public ::testing::Test {
     return *request;
   }
 
-  void finish(Task<> task) {
+  void finish(Task<Result<>> task) {
     task.start();
     ASSERT_TRUE(task.done());
     EXPECT_TRUE(exchange->finished);

@@ -46,7 +46,7 @@ class FakeExchange final : public http::Exchange {
   bool body_finished() const override { return true; }
   const http::Fields& trailers() const override { return trailers_; }
   void cancel_read() override {}
-  Task<Result<>> send_interim(const http::ResponseHead&) override { co_return Result<>(); }
+  Task<Result<>> send_interim(const http::ResponseHead&) override { return Result<>(); }
 
   void start(const http::ResponseHead& response) override {
     status_ = response.status;
@@ -56,10 +56,10 @@ class FakeExchange final : public http::Exchange {
 
   using Exchange::write;
   Task<Result<>> write(std::span<const char> data, bool last) override {
-    if (fails()) co_return failure;
+    if (fails()) return failure;
     body.append(data.data(), data.size());
     finished = finished || last;
-    co_return Result<>();
+    return Result<>();
   }
 
   Task<Result<>> write_file(int file, std::uint64_t offset, std::uint64_t count) override {
@@ -72,20 +72,20 @@ class FakeExchange final : public http::Exchange {
     co_return Result<>();
   }
 
-  Task<Result<>> flush() override { co_return Result<>(); }
+  Task<Result<>> flush() override { return Result<>(); }
 
   Task<Result<>> finish(const http::Fields*) override {
-    if (fails()) co_return failure;
+    if (fails()) return failure;
     finished = true;
-    co_return Result<>();
+    return Result<>();
   }
 
   Task<Result<>> respond(const http::ResponseHead& response, std::span<const char> data) override {
     start(response);
-    if (fails()) co_return failure;
+    if (fails()) return failure;
     body.assign(data.data(), data.size());
     finished = true;
-    co_return Result<>();
+    return Result<>();
   }
 
   void abort() override { aborted = true; }

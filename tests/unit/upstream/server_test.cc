@@ -17,10 +17,10 @@ namespace {
 
 class ServerTest : public ::testing::Test {
  protected:
-  std::shared_ptr<Server> make(Server::Settings settings) {
-    return std::make_shared<Server>(loop, resolver, std::move(settings), nullptr);
+  ServerRef make(Server::Settings settings) {
+    return ServerRef(new Server(loop, resolver, std::move(settings), nullptr));
   }
-  std::shared_ptr<Server> make() { return make(settings_of(origin.address())); }
+  ServerRef make() { return make(settings_of(origin.address())); }
 
   Lease lease(Server& server, bool fresh = false) {
     auto taken = take(loop, server, fresh);
@@ -202,14 +202,13 @@ TEST_F(ServerTest, CancelEndsTheWaitsOfWhatIsOutOnLoan) {
 }
 
 TEST_F(ServerTest, ALeaseKeepsItsServer) {
-  auto server = make();
-  const std::weak_ptr<Server> watch = server;
-  std::optional<Lease> one = lease(*server);
-  server.reset();
-  EXPECT_FALSE(watch.expired());
-  one->give_back();
-  one.reset();
-  EXPECT_TRUE(watch.expired());
+  const auto server = make();
+  EXPECT_EQ(server->use_count(), 1u);
+  {
+    const Lease one = lease(*server);
+    EXPECT_EQ(server->use_count(), 2u);
+  }
+  EXPECT_EQ(server->use_count(), 1u);
 }
 
 TEST_F(ServerTest, ARefusalIsTheErrorOfTheLease) {
