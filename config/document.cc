@@ -189,8 +189,8 @@ class Builder final : public YAML::EventHandler {
 
 std::string to_string(const Diagnostic& diagnostic) {
   const Position& at = diagnostic.where;
-  if (at.line == 0) return at.file + ": " + diagnostic.message;
-  return at.file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " + diagnostic.message;
+  if (at.line == 0) return at.file.text() + ": " + diagnostic.message;
+  return at.file.text() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " + diagnostic.message;
 }
 
 const Node* Node::find(std::string_view key) const {

@@ -14,10 +14,10 @@ void dump_match(YamlWriter& out, const Route& route) {
   } else {
     out.text("path_regex", route.path_regex);
   }
-  out.texts("methods", route.methods);
-  out.pairs("headers", route.headers, false);
-  out.pairs("query", route.query, false);
-  out.networks("client", route.client);
+  out.texts("methods", route.conditions->methods);
+  out.pairs("headers", route.conditions->headers, false);
+  out.pairs("query", route.conditions->query, false);
+  out.networks("client", route.conditions->client);
 }
 
 void dump_static(YamlWriter& out, const Static& files) {
@@ -44,7 +44,7 @@ struct DumpAction {
 
   void operator()(const std::monostate&) const {}
   void operator()(const Proxy& proxy) const { out.text("proxy", proxy.upstream); }
-  void operator()(const Static& files) const { dump_static(out, files); }
+  void operator()(const Rare<Static>& files) const { dump_static(out, *files); }
   void operator()(const Redirect& redirect) const {
     out.begin_map("redirect");
     out.template_text("to", redirect.to);
@@ -71,31 +71,32 @@ void dump_cors(YamlWriter& out, const Cors& cors) {
 }
 
 void dump_proxy_rules(YamlWriter& out, const Route& route) {
-  out.begin_map("timeouts", !route.timeouts.connect && !route.timeouts.first_byte && !route.timeouts.idle);
-  if (route.timeouts.connect) out.duration("connect", *route.timeouts.connect);
-  if (route.timeouts.first_byte) out.duration("first_byte", *route.timeouts.first_byte);
-  if (route.timeouts.idle) out.duration("idle", *route.timeouts.idle);
+  const RouteTimeouts& timeouts = *route.timeouts;
+  out.begin_map("timeouts", !timeouts.connect && !timeouts.first_byte && !timeouts.idle);
+  if (timeouts.connect) out.duration("connect", *timeouts.connect);
+  if (timeouts.first_byte) out.duration("first_byte", *timeouts.first_byte);
+  if (timeouts.idle) out.duration("idle", *timeouts.idle);
   out.end_map();
-  out.header_changes("request_headers", route.request_headers);
+  out.header_changes("request_headers", *route.request_headers);
   out.word("buffering", route.buffering == Buffering::kRequest ? "request" : "off");
   out.begin_map("mirror");
-  out.text("upstream", route.mirror.upstream);
-  out.word("percent", number_text(route.mirror.percent));
+  out.text("upstream", route.mirror->upstream);
+  out.word("percent", number_text(route.mirror->percent));
   out.end_map();
 }
 
 void dump_rules(YamlWriter& out, const Config& config, const Route& route) {
   out.texts("rate_limit", route.rate_limit);
   out.size("max_body", route.max_body.value_or(config.limits.max_body));
-  out.header_changes("response_headers", route.response_headers);
+  out.header_changes("response_headers", *route.response_headers);
   if (route.cors) dump_cors(out, *route.cors);
   out.begin_map("access");
-  out.networks("allow", route.access.allow);
-  out.networks("deny", route.access.deny);
+  out.networks("allow", route.access->allow);
+  out.networks("deny", route.access->deny);
   out.end_map();
   out.begin_map("basic_auth");
-  out.text("realm", route.basic_auth.realm);
-  out.text("users_file", route.basic_auth.users_file);
+  out.text("realm", route.basic_auth->realm);
+  out.text("users_file", route.basic_auth->users_file);
   out.end_map();
 }
 

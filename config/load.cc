@@ -16,6 +16,7 @@ namespace headgate::config {
 namespace {
 
 constexpr std::uint64_t kMaxFileSize = 16 * kMiB;
+constexpr std::streamsize kReadStep = 64 * 1024;
 
 // The text of a file; nothing, and the reason in `problem`.
 std::optional<std::string> read_whole(const std::string& path, std::string& problem) {
@@ -30,9 +31,13 @@ std::optional<std::string> read_whole(const std::string& path, std::string& prob
     problem = "cannot be read: " + std::system_category().message(errno);
     return std::nullopt;
   }
-  std::string text(kMaxFileSize + 1, '\0');  // a pipe has no size to ask for
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
+  std::string text;
+  while (stream && text.size() <= kMaxFileSize) {  // a pipe has no size to ask for
+    const std::size_t size = text.size();
+    text.resize(size + kReadStep);
+    stream.read(text.data() + size, kReadStep);
+    text.resize(size + static_cast<std::size_t>(stream.gcount()));
+  }
   if (stream.bad()) {
     problem = "cannot be read: " + std::system_category().message(errno);
     return std::nullopt;
@@ -53,7 +58,7 @@ void sort_list(std::vector<Diagnostic>& diagnostics, const std::vector<std::stri
   for (const std::string& file : files) order.emplace(file, order.size());
   std::stable_sort(diagnostics.begin(), diagnostics.end(), [&](const Diagnostic& a, const Diagnostic& b) {
     const auto key = [&](const Diagnostic& each) {
-      const auto found = order.find(each.where.file);
+      const auto found = order.find(each.where.file.text());
       return std::tuple(found == order.end() ? files.size() : found->second, each.where.line, each.where.column);
     };
     return key(a) < key(b);

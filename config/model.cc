@@ -3,6 +3,11 @@
 
 namespace headgate::config {
 
+const std::string& FileName::text() const {
+  static const std::string none;
+  return name_ ? *name_ : none;
+}
+
 std::string Route::name() const {
   if (!path_regex.empty()) return path_regex;
   std::string joined;

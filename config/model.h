@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "base/rare.h"
 
 namespace headgate::config {
 
@@ -24,9 +26,21 @@ using namespace std::chrono_literals;
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 
+/// The name of a file, one text for all the positions in it.
+class FileName {
+ public:
+  FileName() = default;
+  FileName(std::string name) : name_(std::make_shared<const std::string>(std::move(name))) {}
+  FileName(const char* name) : FileName(std::string(name)) {}
+  const std::string& text() const;
+
+ private:
+  std::shared_ptr<const std::string> name_;
+};
+
 /// Where a value stood, for messages that come after reading ("FILE:LINE:COL: ..."). line 0: nowhere (a default).
 struct Position {
-  std::string file;
+  FileName file;
   int line = 0;
   int column = 0;
 };
@@ -345,31 +359,38 @@ struct PathPattern {
   bool prefix = false;
 };
 
-enum class Buffering { kOff, kRequest };
-
-struct Route {
-  std::vector<PathPattern> paths;
-  std::string path_regex;  // in place of paths
+/// What a request must be beside its path.
+struct Conditions {
   std::vector<std::string> methods;
   std::vector<std::pair<std::string, std::string>> headers;
   std::vector<std::pair<std::string, std::string>> query;
   std::vector<Cidr> client;
+  bool empty() const { return methods.empty() && headers.empty() && query.empty() && client.empty(); }
+};
+
+enum class Buffering { kOff, kRequest };
+
+/// There may be a hundred thousand: what few of them set is Rare.
+struct Route {
+  std::vector<PathPattern> paths;
+  std::string path_regex;  // in place of paths
+  Rare<Conditions> conditions;
 
   std::string strip_prefix;
-  std::optional<Rewrite> rewrite;
+  Rare<Rewrite> rewrite;
   /// monostate: none; allowed only beside a rewrite, whose path is then matched again.
-  std::variant<std::monostate, Proxy, Static, Redirect, Respond> action;
+  std::variant<std::monostate, Proxy, Rare<Static>, Redirect, Respond> action;
 
   std::vector<std::string> rate_limit;
   std::optional<std::uint64_t> max_body;
-  RouteTimeouts timeouts;
-  HeaderChanges request_headers;
-  HeaderChanges response_headers;
-  std::optional<Cors> cors;
-  Access access;
-  BasicAuth basic_auth;
+  Rare<RouteTimeouts> timeouts;
+  Rare<HeaderChanges> request_headers;
+  Rare<HeaderChanges> response_headers;
+  Rare<Cors> cors;
+  Rare<Access> access;
+  Rare<BasicAuth> basic_auth;
+  Rare<Mirror> mirror;
   Buffering buffering = Buffering::kOff;
-  Mirror mirror;
   Position position;
 
   std::string name() const;  // what logs and explain call it: its paths as written, joined by ", ", or the regex

@@ -23,10 +23,12 @@ void read_match(Section& section, Route& route) {
              section.node().find("path")->items.empty()) {
     reader.mismatch(*section.node().find("path"), section.path("path"), "at least one path");
   }
-  section.list("methods", "a method such as GET", parse_method, route.methods);
-  section.pairs("headers", route.headers, TextRule::kLine, true);
-  section.pairs("query", route.query, TextRule::kLine);
-  section.list("client", kCidrText, parse_network, route.client);
+  Conditions conditions;
+  section.list("methods", "a method such as GET", parse_method, conditions.methods);
+  section.pairs("headers", conditions.headers, TextRule::kLine, true);
+  section.pairs("query", conditions.query, TextRule::kLine);
+  section.list("client", kCidrText, parse_network, conditions.client);
+  if (!conditions.empty()) route.conditions = std::move(conditions);
 }
 
 void read_path_changes(Section& section, Route& route) {
@@ -37,7 +39,7 @@ void read_path_changes(Section& section, Route& route) {
                     "a path that begins with a slash");
   }
   if (const Node* node = section.find("rewrite")) {
-    Rewrite& rewrite = route.rewrite.emplace();
+    Rewrite& rewrite = route.rewrite.change();
     Section inner(reader, *node, schema::kRewrite, section.path("rewrite"));
     inner.required_text("regex", rewrite.regex, TextRule::kRegex);
     inner.required_text("to", rewrite.to, TextRule::kTemplate);
@@ -195,7 +197,7 @@ void read_action(Section& section, Route& route) {
 void read_cors(Section& section, Route& route) {
   const Node* node = section.find("cors");
   if (node == nullptr) return;
-  Cors& cors = route.cors.emplace();
+  Cors& cors = route.cors.change();
   Section inner(section.reader(), *node, schema::kCors, section.path("cors"));
   inner.texts("origins", cors.origins);
   if (!inner.has("origins")) inner.require("origins");
@@ -214,15 +216,17 @@ void read_cors(Section& section, Route& route) {
 void read_who(Section& section, Route& route) {
   if (const Node* node = section.find("access")) {
     Section inner(section.reader(), *node, schema::kAccess, section.path("access"));
-    inner.list("allow", kCidrText, parse_network, route.access.allow);
-    inner.list("deny", kCidrText, parse_network, route.access.deny);
+    Access& access = route.access.change();
+    inner.list("allow", kCidrText, parse_network, access.allow);
+    inner.list("deny", kCidrText, parse_network, access.deny);
     inner.finish();
   }
   if (const Node* node = section.find("basic_auth")) {
     Section inner(section.reader(), *node, schema::kBasicAuth, section.path("basic_auth"));
-    inner.text("realm", route.basic_auth.realm);
-    inner.text("users_file", route.basic_auth.users_file, TextRule::kFile);
-    if (route.basic_auth.users_file.empty() && !route.basic_auth.realm.empty()) {
+    BasicAuth& auth = route.basic_auth.change();
+    inner.text("realm", auth.realm);
+    inner.text("users_file", auth.users_file, TextRule::kFile);
+    if (auth.users_file.empty() && !auth.realm.empty()) {
       section.reader().error(*node, inner.path() + ": expected users_file beside realm");
     }
     inner.finish();
@@ -241,12 +245,13 @@ void read_mirror(Section& section, Route& route) {
   if (node == nullptr) return;
   Reader& reader = section.reader();
   Section inner(reader, *node, schema::kMirror, section.path("mirror"));
-  inner.text("upstream", route.mirror.upstream);
-  inner.parse("percent", "a percent from 0 to 100", parse_mirror_percent, route.mirror.percent);
-  if (!route.mirror.upstream.empty()) {
+  Mirror& mirror = route.mirror.change();
+  inner.text("upstream", mirror.upstream);
+  inner.parse("percent", "a percent from 0 to 100", parse_mirror_percent, mirror.percent);
+  if (!mirror.upstream.empty()) {
     reader.pending().upstreams.push_back(
-        {reader.position(*node->find("upstream")), inner.path("upstream"), route.mirror.upstream});
-  } else if (route.mirror.percent > 0) {
+        {reader.position(*node->find("upstream")), inner.path("upstream"), mirror.upstream});
+  } else if (mirror.percent > 0) {
     reader.error(*node, inner.path() + ": expected upstream beside percent");
   }
   inner.finish();
@@ -267,13 +272,16 @@ void read_rules(Section& section, Route& route) {
   section.parse("max_body", kSizeText, parse_size, route.max_body);
   if (const Node* node = section.find("timeouts")) {
     Section inner(reader, *node, schema::kRouteTimeouts, section.path("timeouts"));
-    inner.duration("connect", route.timeouts.connect, 1ms);
-    inner.duration("first_byte", route.timeouts.first_byte, 1ms);
-    inner.duration("idle", route.timeouts.idle, 1ms);
+    RouteTimeouts& timeouts = route.timeouts.change();
+    inner.duration("connect", timeouts.connect, 1ms);
+    inner.duration("first_byte", timeouts.first_byte, 1ms);
+    inner.duration("idle", timeouts.idle, 1ms);
     inner.finish();
   }
-  route.request_headers = read_header_changes(section, "request_headers");
-  route.response_headers = read_header_changes(section, "response_headers");
+  auto request_headers = read_header_changes(section, "request_headers");
+  if (!request_headers.empty()) route.request_headers = std::move(request_headers);
+  auto response_headers = read_header_changes(section, "response_headers");
+  if (!response_headers.empty()) route.response_headers = std::move(response_headers);
   read_cors(section, route);
   read_who(section, route);
   section.choice<Buffering>("buffering", route.buffering, {{"off", Buffering::kOff}, {"request", Buffering::kRequest}});

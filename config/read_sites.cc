@@ -90,6 +90,7 @@ Site read_site(Reader& reader, const Node& node, const std::string& path) {
     for (const Node* item : reader.elements(*routes, section.path("routes"), "a list of mappings")) {
       site.routes.push_back(read_route(reader, *item, element(section.path("routes"), index++)));
     }
+    site.routes.shrink_to_fit();
   }
   section.finish();
   return site;

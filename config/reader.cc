@@ -87,7 +87,7 @@ std::optional<std::string> Reader::text(const Node& node, const std::string& pat
     error(node, path + ": expected a text without control characters");
     return std::nullopt;
   }
-  if (rule == TextRule::kFile) return resolve(*value, file_);
+  if (rule == TextRule::kFile) return resolve(*value, file());
   const auto& check = rule == TextRule::kRegex ? checks_.check_regex : checks_.check_template;
   if (rule != TextRule::kLine && check) {
     if (const auto problem = check(*value)) {
@@ -100,7 +100,7 @@ std::optional<std::string> Reader::text(const Node& node, const std::string& pat
 
 bool Reader::settle(const Node& node, const std::string& path, Address& address) {
   if (address.kind != Address::Kind::kUnix || address.path.front() == '/') return true;
-  address.path = resolve(address.path, file_);
+  address.path = resolve(address.path, file());
   address.text = "unix:" + address.path;
   if (parse_listen_address(address.text)) return true;
   error(node, path + ": expected a shorter path for a socket, got '" + address.path + "'");

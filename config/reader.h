@@ -89,13 +89,13 @@ class Reader {
   /// The elements of a list; a scalar counts as a list of one. Nothing (and an error) for a mapping.
   std::vector<const Node*> elements(const Node& node, const std::string& path, std::string_view what);
 
-  const std::string& file() const { return file_; }
+  const std::string& file() const { return file_.text(); }
   Config& config() { return out_.config; }
   Loaded& out() { return out_; }
   Pending& pending() { return pending_; }
 
  private:
-  std::string file_;
+  FileName file_;
   const Environment& environment_;
   const Checks& checks_;
   Loaded& out_;

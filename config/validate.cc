@@ -16,7 +16,7 @@ namespace headgate::config {
 namespace {
 
 std::string line_of(const Position& position) {
-  return position.file + ":" + std::to_string(position.line);
+  return position.file.text() + ":" + std::to_string(position.line);
 }
 
 // "unknown upstream 'aip'; did you mean 'api'?"
@@ -87,10 +87,6 @@ void check_hosts(Loaded& out) {
   }
 }
 
-bool is_unconditional(const Route& route) {
-  return route.methods.empty() && route.headers.empty() && route.query.empty() && route.client.empty();
-}
-
 void check_routes(const Site& site, Loaded& out) {
   std::map<std::pair<std::string_view, bool>, const Route*> taken;  // path, prefix
   for (const Route& route : site.routes) {
@@ -100,7 +96,7 @@ void check_routes(const Site& site, Loaded& out) {
         const std::string text = path.text + (path.prefix ? "*" : "");
         out.errors.push_back({route.position, "duplicate path '" + text + "': the route at " +
                                                   line_of(found->second->position) + " takes all its requests"});
-      } else if (is_unconditional(route)) {
+      } else if (route.conditions->empty()) {
         taken.emplace(std::pair(std::string_view(path.text), path.prefix), &route);
       }
     }

@@ -39,6 +39,11 @@ http::SessionLimits session_limits_of(const config::Limits& limits) {
           .max_headers = limits.max_headers};
 }
 
+Rare<HeaderRules> compile(const Rare<config::HeaderChanges>& changes) {
+  if (!changes) return {};
+  return HeaderRules(*changes);
+}
+
 }  // namespace
 
 HeaderRules::HeaderRules(const config::HeaderChanges& changes)
@@ -47,23 +52,23 @@ HeaderRules::HeaderRules(const config::HeaderChanges& changes)
 CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& route)
     : config(&route),
       name(route.name()),
-      request_headers(route.request_headers),
-      response_headers(route.response_headers),
-      respond_headers({}),
+      request_headers(compile(route.request_headers)),
+      response_headers(compile(route.response_headers)),
       max_body(route.max_body.value_or(whole.limits.max_body)) {
   if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
     upstream = upstream_index(whole, proxy->upstream);
     timeouts = whole.upstreams[upstream].timeouts;
-    if (route.timeouts.connect) timeouts.connect = *route.timeouts.connect;
-    if (route.timeouts.first_byte) timeouts.first_byte = *route.timeouts.first_byte;
-    if (route.timeouts.idle) timeouts.idle = *route.timeouts.idle;
-  } else if (const auto* files_config = std::get_if<config::Static>(&route.action)) {
-    files = std::make_unique<const StaticFiles>(*files_config);
+    const config::RouteTimeouts& own = *route.timeouts;
+    timeouts.connect = own.connect.value_or(timeouts.connect);
+    timeouts.first_byte = own.first_byte.value_or(timeouts.first_byte);
+    timeouts.idle = own.idle.value_or(timeouts.idle);
+  } else if (const auto* files_config = std::get_if<Rare<config::Static>>(&route.action)) {
+    files = std::make_unique<const StaticFiles>(**files_config);
   } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
     text = compile(redirect->to);
   } else if (const auto* respond = std::get_if<config::Respond>(&route.action)) {
     text = compile(respond->body);
-    respond_headers.set = compile(respond->headers);
+    if (!respond->headers.empty()) respond_headers.change().set = compile(respond->headers);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/rare.h"
 #include "config/model.h"
 #include "http/exchange.h"
 #include "proxy/handlers/static_files.h"
@@ -24,6 +25,7 @@ namespace headgate::proxy {
 
 /// header changes with their templates compiled; in the order remove, set, add.
 struct HeaderRules {
+  HeaderRules() = default;
   explicit HeaderRules(const config::HeaderChanges& changes);
   std::vector<std::string> remove;
   std::vector<std::pair<std::string, routing::Template>> set;
@@ -31,18 +33,19 @@ struct HeaderRules {
   bool empty() const { return remove.empty() && set.empty() && add.empty(); }
 };
 
+/// As config::Route, small: there may be a hundred thousand.
 struct CompiledRoute {
   CompiledRoute(const config::Config& whole, const config::Route& route);
   const config::Route* config;
   std::string name;
-  HeaderRules request_headers;
-  HeaderRules response_headers;
-  routing::Template text;                      ///< of a redirect's target, or a respond's body
-  HeaderRules respond_headers;                 ///< of a respond
-  std::unique_ptr<const StaticFiles> files;    ///< of a static
-  std::size_t upstream = 0;                    ///< of a proxy: index in config.upstreams
-  config::UpstreamTimeouts timeouts;           ///< of a proxy: the route's over the upstream's
-  std::uint64_t max_body = 0;                  ///< 0: no limit
+  Rare<HeaderRules> request_headers;
+  Rare<HeaderRules> response_headers;
+  routing::Template text;                    ///< of a redirect's target, or a respond's body
+  Rare<HeaderRules> respond_headers;         ///< of a respond
+  std::unique_ptr<const StaticFiles> files;  ///< of a static
+  std::size_t upstream = 0;                  ///< of a proxy: index in config.upstreams
+  config::UpstreamTimeouts timeouts;         ///< of a proxy: the route's over the upstream's
+  std::uint64_t max_body = 0;                ///< 0: no limit
 };
 
 struct CompiledSite {

@@ -15,8 +15,8 @@ bool any_value(std::string_view expected) {
   return expected.empty() || expected == "*";
 }
 
-bool method_holds(const config::Route& route, std::string_view method) {
-  return std::any_of(route.methods.begin(), route.methods.end(), [method](const std::string& allowed) {
+bool method_holds(const config::Conditions& conditions, std::string_view method) {
+  return std::any_of(conditions.methods.begin(), conditions.methods.end(), [method](const std::string& allowed) {
     return method == allowed || (method == "HEAD" && allowed == "GET");
   });
 }
@@ -30,8 +30,8 @@ bool header_holds(const NameAndValue& expected, const http::Fields* fields) {
   return false;
 }
 
-bool client_holds(const config::Route& route, const IpAddress& client) {
-  return std::any_of(route.client.begin(), route.client.end(),
+bool client_holds(const config::Conditions& conditions, const IpAddress& client) {
+  return std::any_of(conditions.client.begin(), conditions.client.end(),
                      [&client](const Cidr& network) { return network.contains(client); });
 }
 
@@ -68,37 +68,33 @@ std::optional<std::string_view> first_value(const http::Fields* fields, std::str
 
 }  // namespace
 
-bool has_conditions(const config::Route& route) {
-  return !route.methods.empty() || !route.headers.empty() || !route.query.empty() || !route.client.empty();
-}
-
-bool conditions_hold(const config::Route& route, const RequestView& request) {
-  if (!route.methods.empty() && !method_holds(route, request.method)) return false;
-  for (const auto& header : route.headers) {
+bool conditions_hold(const config::Conditions& conditions, const RequestView& request) {
+  if (!conditions.methods.empty() && !method_holds(conditions, request.method)) return false;
+  for (const auto& header : conditions.headers) {
     if (!header_holds(header, request.fields)) return false;
   }
-  for (const auto& [name, value] : route.query) {
+  for (const auto& [name, value] : conditions.query) {
     if (!query_has(request.query, name, value)) return false;
   }
-  return route.client.empty() || client_holds(route, request.client);
+  return conditions.client.empty() || client_holds(conditions, request.client);
 }
 
-std::string failing_condition(const config::Route& route, const RequestView& request) {
-  if (!route.methods.empty() && !method_holds(route, request.method)) {
+std::string failing_condition(const config::Conditions& conditions, const RequestView& request) {
+  if (!conditions.methods.empty() && !method_holds(conditions, request.method)) {
     return "the method is " + std::string(request.method) + ", expected " +
-           alternatives(route.methods, [](const std::string& method) { return method; });
+           alternatives(conditions.methods, [](const std::string& method) { return method; });
   }
-  for (const auto& header : route.headers) {
+  for (const auto& header : conditions.headers) {
     if (header_holds(header, request.fields)) continue;
     return mismatch("header " + header.first, first_value(request.fields, header.first), header.second);
   }
-  for (const auto& [name, value] : route.query) {
+  for (const auto& [name, value] : conditions.query) {
     if (query_has(request.query, name, value)) continue;
     return mismatch("query parameter " + name, find_query(request.query, name), value);
   }
-  if (!route.client.empty() && !client_holds(route, request.client)) {
+  if (!conditions.client.empty() && !client_holds(conditions, request.client)) {
     return "the client " + request.client.to_string() + " is not in " +
-           alternatives(route.client, [](const Cidr& network) { return network.to_string(); });
+           alternatives(conditions.client, [](const Cidr& network) { return network.to_string(); });
   }
   return {};
 }

@@ -10,14 +10,11 @@
 
 namespace headgate::routing {
 
-/// False for the many routes of which only the path counts.
-bool has_conditions(const config::Route& route);
-
 /// True when every condition holds. Methods are case-sensitive, and GET stands for HEAD too (RFC 9110 section 9.3.2).
 /// A header or query condition holds when one field or parameter of that name has that value; "" or "*": any value.
-bool conditions_hold(const config::Route& route, const RequestView& request);
+bool conditions_hold(const config::Conditions& conditions, const RequestView& request);
 
 /// The first condition that does not hold, as a sentence: "the method is GET, expected POST or PUT"; empty when all do.
-std::string failing_condition(const config::Route& route, const RequestView& request);
+std::string failing_condition(const config::Conditions& conditions, const RequestView& request);
 
 }  // namespace headgate::routing

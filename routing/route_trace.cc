@@ -34,13 +34,13 @@ void RouteTracer::taken(std::uint32_t route, PathKind kind, std::string_view pat
   winner_ = path;
   std::string why = described(kind, path);
   if (kind == PathKind::kPrefix) why = (longer_prefix_passed_ ? "next shorter " : "longest ") + why;
-  if (has_conditions(site_.routes[route])) why += ", and its conditions hold";
+  if (!site_.routes[route].conditions->empty()) why += ", and its conditions hold";
   add(route, true, std::move(why));
 }
 
 void RouteTracer::passed_over(std::uint32_t route, PathKind kind, std::string_view path) {
   if (kind == PathKind::kPrefix) longer_prefix_passed_ = true;
-  const auto failing = failing_condition(site_.routes[route], request_);
+  const auto failing = failing_condition(*site_.routes[route].conditions, request_);
   if (kind == PathKind::kRegex) {
     add(route, false, described(kind, path) + " was not tried: " + failing);
   } else {

@@ -14,7 +14,7 @@ namespace {
 [[noreturn]] void fail(const config::Route& route, const char* key, const std::string& message) {
   std::string where;
   if (route.position.line > 0) {
-    where = route.position.file + ":" + std::to_string(route.position.line) + ":" +
+    where = route.position.file.text() + ":" + std::to_string(route.position.line) + ":" +
             std::to_string(route.position.column) + ": ";
   }
   throw std::invalid_argument(where + "route " + route.name() + ": " + key + ": " + message);
@@ -85,7 +85,7 @@ SiteRoutes::SiteRoutes(const config::Site& site) : site_(site) {
   std::vector<Listed> prefixes;
   for (std::uint32_t i = 0; i < site.routes.size(); ++i) {
     const auto& route = site.routes[i];
-    const std::uint32_t conditional = has_conditions(route) ? 1 : 0;
+    const std::uint32_t conditional = route.conditions->empty() ? 0 : 1;
     for (const auto& path : route.paths) {
       (path.prefix ? prefixes : exact).push_back({path.text, {i & 0x7fffffffU, conditional}});
     }
@@ -107,7 +107,7 @@ SiteRoutes::SiteRoutes(const config::Site& site) : site_(site) {
 
 void SiteRoutes::compile(const config::Route& route, std::uint32_t index) {
   if (!route.path_regex.empty()) {
-    regexes_.push_back({index, has_conditions(route), compiled(route, "path_regex", route.path_regex)});
+    regexes_.push_back({index, !route.conditions->empty(), compiled(route, "path_regex", route.path_regex)});
   }
   if (route.rewrite) {
     auto to = Template::parse(route.rewrite->to);
@@ -131,7 +131,7 @@ std::vector<std::pair<std::string_view, SiteRoutes::Range>> SiteRoutes::group(st
 }
 
 bool SiteRoutes::holds(Candidate candidate, const RequestView& request) const {
-  return candidate.conditional == 0 || conditions_hold(site_.routes[candidate.route], request);
+  return candidate.conditional == 0 || conditions_hold(*site_.routes[candidate.route].conditions, request);
 }
 
 std::size_t SiteRoutes::choose(Range range, const RequestView& request, PathKind kind, std::string_view path,
@@ -155,7 +155,7 @@ std::size_t SiteRoutes::find_regex(const RequestView& request, Captures& capture
                                    bool& gave_up) const {
   for (const auto& [route, conditional, regex] : regexes_) {
     // Conditions first: they are cheaper, and a regex that gives up is of no concern when its route cannot be taken.
-    if (conditional && !conditions_hold(site_.routes[route], request)) {
+    if (conditional && !conditions_hold(*site_.routes[route].conditions, request)) {
       if (tracer != nullptr) tracer->passed_over(route, PathKind::kRegex, regex.pattern());
       continue;
     }

@@ -32,10 +32,11 @@ void check_folder(const std::string& path, const char* what, const config::Posit
 void check_roots(config::Loaded& out) {
   for (const config::Site& site : out.config.sites) {
     for (const config::Route& route : site.routes) {
-      const auto* files = std::get_if<config::Static>(&route.action);
-      if (files == nullptr) continue;
-      if (!files->root.empty()) check_folder(files->root, "static.root", files->position, out);
-      for (const auto& [name, root] : files->pools) check_folder(root, "static.pools", files->position, out);
+      const auto* found = std::get_if<Rare<config::Static>>(&route.action);
+      if (found == nullptr) continue;
+      const config::Static& files = **found;
+      if (!files.root.empty()) check_folder(files.root, "static.root", files.position, out);
+      for (const auto& [name, root] : files.pools) check_folder(root, "static.pools", files.position, out);
     }
   }
 }

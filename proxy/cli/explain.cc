@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMostLines = 200;  // of sites, or of routes: a file may have a hundred thousand
 
 std::string place(const config::Position& position) {
-  return " (" + position.file + ":" + std::to_string(position.line) + ")";
+  return " (" + position.file.text() + ":" + std::to_string(position.line) + ")";
 }
 
 std::string joined(const std::vector<std::string>& texts) {

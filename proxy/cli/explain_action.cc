@@ -85,11 +85,11 @@ void explain_proxy(const config::Config& config, const config::Route& route, con
   print_servers(upstream);
   if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
   print_line("sends", question.method + " " + upstream_target(route, question));
-  const auto& own = route.timeouts;
+  const auto& own = *route.timeouts;
   print_line("timeouts", "connect " + config::to_text(own.connect.value_or(upstream.timeouts.connect)) +
                              ", first byte " + config::to_text(own.first_byte.value_or(upstream.timeouts.first_byte)) +
                              ", idle " + config::to_text(own.idle.value_or(upstream.timeouts.idle)));
-  const auto& changes = route.request_headers;
+  const auto& changes = *route.request_headers;
   const bool own_host = std::any_of(changes.set.begin(), changes.set.end(),
                                     [](const auto& each) { return http::iequals(each.first, "host"); });
   if (!own_host) print_line("request", "Host: " + (question.authority.empty() ? "(none)" : question.authority));
@@ -184,8 +184,8 @@ void explain_action(const config::Config& config, const config::Site& site, cons
                            config::to_text(config.limits.body_idle_timeout));
   if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
     explain_proxy(config, route, *proxy, question);
-  } else if (const auto* files = std::get_if<config::Static>(&route.action)) {
-    explain_static(route, *files, question);
+  } else if (const auto* files = std::get_if<Rare<config::Static>>(&route.action)) {
+    explain_static(route, **files, question);
   } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
     print_line("action", "redirect");
     print_line("answer", std::to_string(redirect->status) + " to " + question.expand_url(redirect->to));
@@ -196,7 +196,7 @@ void explain_action(const config::Config& config, const config::Site& site, cons
     for (const auto& [name, value] : respond->headers) print_line("", name + ": " + question.expand(value));
   }
   print_changes("response", "site", site.response_headers, question);
-  print_changes("response", "route", route.response_headers, question);
+  print_changes("response", "route", *route.response_headers, question);
 }
 
 }  // namespace headgate::cli

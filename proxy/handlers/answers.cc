@@ -52,7 +52,7 @@ Task<Result<>> respond_fixed(Request& request, int status) {
   http::ResponseHead head;
   head.status = status;
   const auto body = request.exchange.arena().copy(request.route->text.expand(request));
-  for (const auto& [name, value] : request.route->respond_headers.set) head.fields.set(name, request.expand(value));
+  for (const auto& [name, value] : request.route->respond_headers->set) head.fields.set(name, request.expand(value));
   if (!body.empty() && !head.fields.has(http::FieldId::kContentType)) {
     head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
   }

@@ -130,7 +130,7 @@ http::RequestHead upstream_request(Request& request) {
   }
   fields.add(FieldId::kXRequestId, "X-Request-Id", request.request_id);
 
-  const HeaderRules& rules = request.route->request_headers;
+  const HeaderRules& rules = *request.route->request_headers;
   for (const auto& name : rules.remove) fields.remove(name);
   const auto apply = [&](const std::string& name, const routing::Template& text, bool replace) {
     const auto value = request.expand(text);

@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto loaded = load(text);
   for (const auto& error : loaded.errors) {
     demand(!error.message.empty(), "an error has words");
-    demand(error.where.file == "fuzz.yaml", "an error names its file");
+    demand(error.where.file.text() == "fuzz.yaml", "an error names its file");
     demand(error.where.line >= 0 && error.where.column >= 0, "an error has a place");
   }
   if (!loaded.usable()) return 0;

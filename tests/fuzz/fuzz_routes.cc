@@ -23,7 +23,7 @@ constexpr const char* kRegexes[] = {"^/a", "\\.php$", "^/([^/]+)/(.*)$", "^/(a+)
 headgate::config::Route route_of(std::string_view line) {
   headgate::config::Route route;
   if (line.starts_with('!')) {
-    route.methods = {"POST"};
+    route.conditions.change().methods = {"POST"};
     line.remove_prefix(1);
   }
   if (line.starts_with('~')) {
@@ -43,13 +43,13 @@ struct Answer {
 
 Answer literally(const std::vector<headgate::config::Route>& routes, const RequestView& request) {
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    if (!conditions_hold(routes[i], request)) continue;
+    if (!conditions_hold(*routes[i].conditions, request)) continue;
     for (const auto& path : routes[i].paths) {
       if (!path.prefix && path.text == request.path) return {i, false};
     }
   }
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    if (routes[i].path_regex.empty() || !conditions_hold(routes[i], request)) continue;
+    if (routes[i].path_regex.empty() || !conditions_hold(*routes[i].conditions, request)) continue;
     headgate::routing::Captures captures;
     const auto regex = headgate::routing::Regex::compile(routes[i].path_regex);
     const auto outcome = regex->search(request.path, captures);
@@ -59,7 +59,7 @@ Answer literally(const std::vector<headgate::config::Route>& routes, const Reque
   Answer best;
   std::size_t longest = 0;
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    if (!conditions_hold(routes[i], request)) continue;
+    if (!conditions_hold(*routes[i].conditions, request)) continue;
     for (const auto& path : routes[i].paths) {
       if (!path.prefix || !request.path.starts_with(path.text)) continue;
       if (best.route != RouteTable::kNone && path.text.size() <= longest) continue;

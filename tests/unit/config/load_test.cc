@@ -59,8 +59,8 @@ TEST(Load, RelativePathsBeginAtTheFilesFolder) {
       "access_log: { output: access.log }\nlog: { output: stdout }\n");
   ASSERT_TRUE(loaded.usable()) << all(loaded.errors);
   EXPECT_EQ(loaded.config.state_dir, "/dir/state");
-  EXPECT_EQ(std::get<Static>(route(loaded, 0).action).root, "/dir/dist");
-  EXPECT_EQ(std::get<Static>(route(loaded, 0).action).also, std::vector<std::string>{"/old"});
+  EXPECT_EQ(std::get<Rare<Static>>(route(loaded, 0).action)->root, "/dir/dist");
+  EXPECT_EQ(std::get<Rare<Static>>(route(loaded, 0).action)->also, std::vector<std::string>{"/old"});
   EXPECT_EQ(loaded.config.access_log.output, "/dir/access.log");
   EXPECT_EQ(loaded.config.log.output, "stdout");
 }
@@ -85,7 +85,7 @@ TEST(Load, ASingleValueIsAListOfOne) {
   const Loaded scalars = load("sites: [ { hosts: A.example, routes: [ { path: /a*, methods: GET, respond: {} } ] } ]");
   ASSERT_TRUE(scalars.usable()) << all(scalars.errors);
   EXPECT_EQ(scalars.config.sites[0].hosts, std::vector<std::string>{"a.example"});
-  EXPECT_EQ(route(scalars, 0).methods, std::vector<std::string>{"GET"});
+  EXPECT_EQ(route(scalars, 0).conditions->methods, std::vector<std::string>{"GET"});
   EXPECT_EQ(route(scalars, 0).name(), "/a*");
 }
 

@@ -85,9 +85,9 @@ TEST(FindRoute, TheSitesOfTheContract) {
 
 TEST(FindRoute, MethodsPassACandidateOver) {
   auto write = route({"/items"});
-  write.methods = {"POST", "PUT"};
+  write.conditions.change().methods = {"POST", "PUT"};
   auto read = route({"/items"});
-  read.methods = {"GET"};
+  read.conditions.change().methods = {"GET"};
   OneSite site({write, read, route({"/*"})});
   auto request = OneSite::get("/items");
   request.method = "POST";
@@ -104,7 +104,7 @@ TEST(FindRoute, MethodsPassACandidateOver) {
 
 TEST(FindRoute, GetDoesNotStandForHeadAlone) {
   auto head_only = route({"/*"});
-  head_only.methods = {"HEAD"};
+  head_only.conditions.change().methods = {"HEAD"};
   OneSite site({head_only});
   EXPECT_EQ(site.find("/"), -1);
 }
@@ -113,9 +113,9 @@ TEST(FindRoute, ConditionsLeadFromExactOverRegexToShorterPrefixes) {
   auto exact = route({"/a/b"});
   auto regex = regex_route("^/a/");
   auto near = route({"/a/*"});
-  exact.methods = {"PUT"};
-  regex.methods = {"POST"};
-  near.methods = {"PATCH"};
+  exact.conditions.change().methods = {"PUT"};
+  regex.conditions.change().methods = {"POST"};
+  near.conditions.change().methods = {"PATCH"};
   OneSite site({route({"/*"}), near, regex, exact});
   auto request = OneSite::get("/a/b");
   EXPECT_EQ(site.find(request), 0);
@@ -129,11 +129,11 @@ TEST(FindRoute, ConditionsLeadFromExactOverRegexToShorterPrefixes) {
 
 TEST(FindRoute, HeadersByValueOrPresence) {
   auto value = route({"/*"});
-  value.headers = {{"X-Version", "2"}};
+  value.conditions.change().headers = {{"X-Version", "2"}};
   auto present = route({"/*"});
-  present.headers = {{"X-Beta", "*"}};
+  present.conditions.change().headers = {{"X-Beta", "*"}};
   auto also_present = route({"/*"});
-  also_present.headers = {{"X-Gamma", ""}};
+  also_present.conditions.change().headers = {{"X-Gamma", ""}};
   OneSite site({value, present, also_present, route({"/*"})});
   const auto with = [&site](std::string_view name, std::string_view field_value) {
     http::Fields fields;
@@ -153,7 +153,7 @@ TEST(FindRoute, HeadersByValueOrPresence) {
 
 TEST(FindRoute, QueryByDecodedValue) {
   auto versioned = route({"/*"});
-  versioned.query = {{"v", "2"}, {"name", "a b&c"}};
+  versioned.conditions.change().query = {{"v", "2"}, {"name", "a b&c"}};
   OneSite site({versioned, route({"/*"})});
   auto request = OneSite::get("/");
   request.query = "name=a%20b%26c&v=2";
@@ -170,7 +170,7 @@ TEST(FindRoute, QueryByDecodedValue) {
 
 TEST(FindRoute, ClientsByNetwork) {
   auto office = route({"/*"});
-  office.client = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("fd00::/8")};
+  office.conditions.change().client = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("fd00::/8")};
   OneSite site({office, route({"/*"})});
   auto request = OneSite::get("/");
   request.client = *IpAddress::parse("10.1.2.3");
@@ -208,7 +208,7 @@ TEST(FindRoute, ARegexThatGivesUpIsNotPassedOver) {
 
 TEST(FindRoute, ARegexOfARouteThatCannotBeTakenIsNotTried) {
   auto posts = regex_route("^/(a+)+$");
-  posts.methods = {"POST"};
+  posts.conditions.change().methods = {"POST"};
   OneSite site({posts, route({"/*"})});
   EXPECT_EQ(site.find("/" + std::string(40, 'a') + "!"), 1);
   EXPECT_FALSE(site.gave_up);

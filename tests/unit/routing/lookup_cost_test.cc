@@ -52,10 +52,10 @@ namespace {
 TEST(LookupCost, AllocatesNothing) {
   config::Config config;
   auto conditional = route({"/api/*"});
-  conditional.methods = {"POST"};
-  conditional.headers = {{"x-a", "1"}};
-  conditional.query = {{"v", "2"}};
-  conditional.client = {*Cidr::parse("10.0.0.0/8")};
+  conditional.conditions.change().methods = {"POST"};
+  conditional.conditions.change().headers = {{"x-a", "1"}};
+  conditional.conditions.change().query = {{"v", "2"}};
+  conditional.conditions.change().client = {*Cidr::parse("10.0.0.0/8")};
   auto by_regex = regex_route("^/users/([0-9]+)$");
   config.sites = {
       site({"shop.example.com", "*.shop.example.com"}, {conditional, by_regex, route({"/exact"}), route({"/*"})}),

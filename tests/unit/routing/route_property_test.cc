@@ -18,11 +18,12 @@ int naive(const config::Site& site, const RequestView& request) {
   const auto& routes = site.routes;
   for (std::size_t i = 0; i < routes.size(); ++i) {
     for (const auto& path : routes[i].paths) {
-      if (!path.prefix && path.text == request.path && conditions_hold(routes[i], request)) return static_cast<int>(i);
+      if (!path.prefix && path.text == request.path && conditions_hold(*routes[i].conditions, request))
+        return static_cast<int>(i);
     }
   }
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    if (routes[i].path_regex.empty() || !conditions_hold(routes[i], request)) continue;
+    if (routes[i].path_regex.empty() || !conditions_hold(*routes[i].conditions, request)) continue;
     Captures captures;
     const auto regex = Regex::compile(routes[i].path_regex);
     if (regex->search(request.path, captures) == Regex::Outcome::kMatch) return static_cast<int>(i);
@@ -31,7 +32,8 @@ int naive(const config::Site& site, const RequestView& request) {
   std::size_t best_size = 0;
   for (std::size_t i = 0; i < routes.size(); ++i) {
     for (const auto& path : routes[i].paths) {
-      if (!path.prefix || !request.path.starts_with(path.text) || !conditions_hold(routes[i], request)) continue;
+      if (!path.prefix || !request.path.starts_with(path.text) || !conditions_hold(*routes[i].conditions, request))
+        continue;
       if (best >= 0 && path.text.size() <= best_size) continue;
       best = static_cast<int>(i);
       best_size = path.text.size();
@@ -68,8 +70,8 @@ class RandomTables {
     } else {
       for (auto left = 1 + below(2); left > 0; --left) result.paths.push_back({path(), below(2) == 0});
     }
-    if (below(3) == 0) result.methods.push_back(method());
-    if (below(5) == 0) result.query.push_back({"v", below(2) == 0 ? "*" : "2"});
+    if (below(3) == 0) result.conditions.change().methods.push_back(method());
+    if (below(5) == 0) result.conditions.change().query.push_back({"v", below(2) == 0 ? "*" : "2"});
     return result;
   }
 

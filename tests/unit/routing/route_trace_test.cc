@@ -63,17 +63,17 @@ TEST(RouteTrace, TheSamePrefixTwice) {
 
 TEST(RouteTrace, ConditionsThatDoNotHold) {
   auto write = route({"/x"});
-  write.methods = {"POST", "PUT", "PATCH"};
+  write.conditions.change().methods = {"POST", "PUT", "PATCH"};
   auto version = regex_route("^/x");
-  version.headers = {{"X-Version", "2"}};
+  version.conditions.change().headers = {{"X-Version", "2"}};
   auto beta = route({"/x*"});
-  beta.headers = {{"X-Beta", "*"}};
+  beta.conditions.change().headers = {{"X-Beta", "*"}};
   auto query = route({"/x*"});
-  query.query = {{"v", "2"}};
+  query.conditions.change().query = {{"v", "2"}};
   auto office = route({"/x*"});
-  office.client = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("fd00::/8")};
+  office.conditions.change().client = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("fd00::/8")};
   auto reading = route({"/*"});
-  reading.methods = {"GET"};
+  reading.conditions.change().methods = {"GET"};
   OneSite site({write, version, beta, query, office, reading});
   http::Fields fields;
   fields.add(http::FieldId::kOther, "x-version", "1");
@@ -109,7 +109,7 @@ TEST(RouteTrace, ARegexThatGaveUp) {
 /// Two paths of one route lead to it twice; it is named once.
 TEST(RouteTrace, ARouteIsNamedOnce) {
   auto both = route({"/a/*", "/*"});
-  both.methods = {"POST"};
+  both.conditions.change().methods = {"POST"};
   OneSite site({both});
   EXPECT_THAT(explained(site, "/a/b"), ElementsAre("0- prefix /a/* matches, but the method is GET, expected POST"));
 }
