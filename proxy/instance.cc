@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/instance.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -22,6 +23,7 @@ namespace headgate::proxy {
 namespace {
 
 constexpr const char* kTicketFile = "ticket_keys";
+constexpr Duration kRetiredInterval = std::chrono::seconds(1);
 
 std::size_t worker_count(const config::Config& config) {
   if (config.workers != 0) return config.workers;
@@ -36,6 +38,11 @@ sigset_t handled_signals() {
   sigemptyset(&set);
   for (const int signal : {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2}) sigaddset(&set, signal);
   return set;
+}
+
+/// Reading a configuration takes several times the memory of what is kept of it, and the allocator holds on to that.
+void give_memory_back() {
+  ::malloc_trim(0);
 }
 
 /// What a reload cannot change.
@@ -99,6 +106,7 @@ class Instance::Signals final : private Readiness {
 Instance::Instance(std::string config_file, config::Config config)
     : config_file_(std::move(config_file)),
       generation_(std::make_shared<const Generation>(1, std::move(config))),
+      retired_alarm_(loop_),
       tasks_(loop_),
       signals_(std::make_unique<Signals>(loop_)),
       access_log_(generation_->config.access_log),
@@ -114,9 +122,11 @@ int Instance::run() {
   start_admin();
   prepare_state_dir();
   drop_privileges(config.user);
+  give_memory_back();
   start_workers();
   announce(listeners_);
   tasks_.spawn(follow_signals());
+  tasks_.spawn(free_retired());
   follow_certificates();
   if (on_ready_) on_ready_();
   loop_.run();
@@ -180,6 +190,7 @@ Instance::ReloadOutcome Instance::reload() {
   };
   if (config_file_.empty()) return refuse("this instance has no configuration file");
   if (draining_) return refuse("the instance is stopping");
+  retired_alarm_.set();  // when this has returned, whatever comes of it
   auto loaded = config::load_file(config_file_, config::process_environment(), configuration_checks());
   for (const auto& diagnostic : loaded.errors) outcome.messages.push_back(config::to_string(diagnostic));
   for (const auto& diagnostic : loaded.not_available) outcome.messages.push_back(config::to_string(diagnostic));
@@ -202,7 +213,7 @@ Instance::ReloadOutcome Instance::reload() {
       outcome.messages.push_back(key + ": takes effect at the next start");
     }
     if (generation_->certificates) generation_->certificates->stop_watching();
-    generation_ = std::move(next);
+    retired_.push_back(std::exchange(generation_, std::move(next)));
     follow_certificates();
   } catch (const std::exception& error) {
     return refuse(error.what());
@@ -212,6 +223,19 @@ Instance::ReloadOutcome Instance::reload() {
   log::info("reloaded: generation {}", generation_->number);
   outcome.applied = true;
   return outcome;
+}
+
+/// The last one to let go of a generation takes it apart, which for a large one is tens of milliseconds: that is done
+/// here, and never by a worker at the end of a request.
+Task<> Instance::free_retired() {
+  for (;;) {
+    const TimePoint again = retired_.empty() ? kNoDeadline : deadline_after(loop_.now(), kRetiredInterval);
+    const Wake wake = co_await retired_alarm_.wait(again);
+    if (wake == Wake::kCancelled) co_return;
+    retired_alarm_.clear();
+    const auto freed = std::erase_if(retired_, [](const auto& old) { return old.use_count() == 1; });
+    if (freed > 0 || wake == Wake::kReady) give_memory_back();
+  }
 }
 
 Worker::Figures Instance::figures() const {
@@ -271,6 +295,7 @@ Task<> Instance::finish() {
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
   if (admin_) co_await admin_->stop();
+  retired_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");
   loop_.stop();

@@ -53,13 +53,16 @@ class Instance {
   void follow_certificates();
   Task<> watch(std::shared_ptr<tls::CertificateStore> certificates);
   Task<> follow_signals();
+  Task<> free_retired();
   void stop();
   Task<> finish();
 
   const std::string config_file_;
   std::shared_ptr<const Generation> generation_;
+  std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
   Loop loop_;
+  Event retired_alarm_;
   TaskGroup tasks_;
   std::unique_ptr<Signals> signals_;
   observe::AccessLog access_log_;
