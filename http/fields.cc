@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "http/byte_scan.h"
+
 namespace headgate::http {
 namespace {
 
@@ -13,7 +15,6 @@ struct Known {
   FieldId id;
 };
 
-// Ordered by length, then by name.
 constexpr Known kKnown[] = {
     {"te", FieldId::kTe},
     {"age", FieldId::kAge},
@@ -71,20 +72,94 @@ constexpr Known kKnown[] = {
     {"access-control-allow-origin", FieldId::kAccessControlAllowOrigin},
 };
 
-constexpr std::size_t kLongest = 27;
+constexpr std::size_t kLongest = 31;
 
-/// kStart[n] is the first entry of length n or more.
-constexpr auto kStart = [] {
-  std::array<std::uint8_t, kLongest + 2> start{};
-  for (std::size_t length = 0; length < start.size(); ++length) {
-    std::uint8_t i = 0;
-    while (i < std::size(kKnown) && kKnown[i].name.size() < length) ++i;
-    start[length] = i;
+/// A known name made ready for comparison: `fold` has the bit in which upper and lower case differ, where `text` has a
+/// letter, so that (word | fold) == text holds for that name in any case and for no other bytes.
+struct alignas(64) Entry {
+  std::array<char, kLongest> text{};
+  std::uint8_t size = 0;
+  std::array<char, kLongest> fold{};
+  FieldId id = FieldId::kOther;
+};
+static_assert(sizeof(Entry) == 64, "one line of a cache");
+
+/// Of a name of two characters or more: its first two, its last two and its size, in one case.
+constexpr std::uint32_t hash_of(std::string_view name, std::uint32_t factor) {
+  const auto pair = [&](std::size_t i) {
+    return static_cast<std::uint32_t>(static_cast<unsigned char>(name[i]) | static_cast<unsigned char>(name[i + 1])
+                                                                                << 8);
+  };
+  const std::uint32_t key =
+      ((pair(0) | pair(name.size() - 2) << 16) | 0x20202020) + (static_cast<std::uint32_t>(name.size()) << 8);
+  return key * factor >> 24;
+}
+
+constexpr bool is_perfect(std::uint32_t factor) {
+  std::array<bool, 256> taken{};
+  for (const Known& known : kKnown) {
+    bool& slot = taken[hash_of(known.name, factor)];
+    if (slot) return false;
+    slot = true;
   }
-  return start;
+  return true;
+}
+
+/// The first factor of a random-looking row that gives every known name a slot of its own.
+constexpr std::uint32_t kFactor = [] {
+  std::uint32_t factor = 0x9e3779b1;
+  while (!is_perfect(factor)) factor = factor * 0x2c9277b5 + 2;
+  return factor;
 }();
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+/// Of each known name its entry, from 1.
+constexpr auto kEntries = [] {
+  std::array<Entry, std::size(kKnown) + 1> entries{};
+  for (std::size_t i = 0; i < std::size(kKnown); ++i) {
+    Entry& entry = entries[i + 1];
+    entry.size = static_cast<std::uint8_t>(kKnown[i].name.size());
+    entry.id = kKnown[i].id;
+    for (std::size_t j = 0; j < entry.size; ++j) {
+      entry.text[j] = kKnown[i].name[j];
+      entry.fold[j] = entry.text[j] >= 'a' && entry.text[j] <= 'z' ? 0x20 : 0;
+    }
+  }
+  return entries;
+}();
+
+/// Of each hash the entry that has it; 0 for none.
+constexpr auto kSlots = [] {
+  std::array<std::uint8_t, 256> slots{};
+  for (std::size_t i = 0; i < std::size(kKnown); ++i) {
+    slots[hash_of(kKnown[i].name, kFactor)] = static_cast<std::uint8_t>(i + 1);
+  }
+  return slots;
+}();
+
+template <typename Word>
+Word word_at(const char* text) {
+  Word word;
+  std::memcpy(&word, text, sizeof word);
+  return word;
+}
+
+template <typename Word>
+bool same_word(const Entry& entry, const char* name, std::size_t at) {
+  return (word_at<Word>(name + at) | word_at<Word>(entry.fold.data() + at)) == word_at<Word>(entry.text.data() + at);
+}
+
+/// Whole words, and one that ends where the name ends and may overlap the one before.
+template <typename Word>
+bool same_words(const Entry& entry, const char* name) {
+  for (std::size_t at = 0; at + sizeof(Word) < entry.size; at += sizeof(Word)) {
+    if (!same_word<Word>(entry, name, at)) return false;
+  }
+  return same_word<Word>(entry, name, entry.size - sizeof(Word));
+}
+
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 /// Eight bytes at once; only ASCII letters change.
 constexpr std::uint64_t lower(std::uint64_t word) {
@@ -96,74 +171,65 @@ constexpr std::uint64_t lower(std::uint64_t word) {
   return word | upper;
 }
 
-/// tchar of RFC 9110 section 5.6.2.
-constexpr auto kTokenChar = [] {
-  std::array<bool, 256> table{};
-  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
-  for (char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}();
-
 }  // namespace
 
 FieldId field_id(std::string_view name) {
-  if (name.empty() || name.size() > kLongest) return FieldId::kOther;
-  const char first = lower(name.front());
-  const char last = lower(name.back());
-  for (std::size_t i = kStart[name.size()]; i < kStart[name.size() + 1]; ++i) {
-    const auto& known = kKnown[i];
-    if (known.name.front() == first && known.name.back() == last && iequals(known.name, name)) return known.id;
-  }
-  return FieldId::kOther;
+  if (name.size() < 2 || name.size() > kLongest) return FieldId::kOther;
+  const Entry& entry = kEntries[kSlots[hash_of(name, kFactor)]];
+  if (entry.size != name.size()) return FieldId::kOther;
+  const bool same = entry.size >= 8   ? same_words<std::uint64_t>(entry, name.data())
+                    : entry.size >= 4 ? same_words<std::uint32_t>(entry, name.data())
+                                      : same_words<std::uint8_t>(entry, name.data());
+  return same ? entry.id : FieldId::kOther;
 }
 
 bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  std::size_t i = 0;
-  for (; i + 8 <= a.size(); i += 8) {
-    std::uint64_t x;
-    std::uint64_t y;
-    std::memcpy(&x, a.data() + i, sizeof x);
-    std::memcpy(&y, b.data() + i, sizeof y);
-    if (x != y && lower(x) != lower(y)) return false;
+  const auto same = [&](std::size_t i) {
+    const auto x = word_at<std::uint64_t>(a.data() + i);
+    const auto y = word_at<std::uint64_t>(b.data() + i);
+    return x == y || lower(x) == lower(y);
+  };
+  if (a.size() >= 8) {
+    for (std::size_t i = 0; i + 8 < a.size(); i += 8) {
+      if (!same(i)) return false;
+    }
+    return same(a.size() - 8);
   }
-  for (; i < a.size(); ++i) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;
   }
   return true;
 }
 
 std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 bool list_has(std::string_view list, std::string_view token) {
   while (!list.empty()) {
-    const auto comma = list.find(',');
-    const auto item = list.substr(0, comma);
-    if (iequals(trim(item.substr(0, item.find(';'))), token)) return true;
-    list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
+    const auto comma = std::min(list.find(','), list.size());
+    const auto item = trim(list.substr(0, comma));
+    if (iequals(item.substr(0, token.size()), token)) {
+      const auto rest = trim(item.substr(token.size()));
+      if (rest.empty() || rest.front() == ';') return true;
+    }
+    list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
 }
 
 bool is_token(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return kTokenChar[static_cast<unsigned char>(c)]; });
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
 bool is_field_value(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
-  });
+  return find_first<ValueEnd>(text.data(), text.data(), text.data() + text.size()) == text.data() + text.size();
 }
 
-std::optional<std::string_view> Fields::get(FieldId id) const {
+std::optional<std::string_view> Fields::find(FieldId id) const {
   for (const auto& field : list_) {
     if (field.id == id) return field.value;
   }
@@ -179,11 +245,12 @@ std::optional<std::string_view> Fields::get(std::string_view name) const {
 }
 
 std::size_t Fields::count(FieldId id) const {
+  if ((repeated_ & bit_of(id)) == 0) return has(id) ? 1 : 0;
   return static_cast<std::size_t>(
       std::count_if(list_.begin(), list_.end(), [id](const Field& field) { return field.id == id; }));
 }
 
-bool Fields::list_contains(FieldId id, std::string_view token) const {
+bool Fields::search_lists(FieldId id, std::string_view token) const {
   return std::any_of(list_.begin(), list_.end(),
                      [&](const Field& field) { return field.id == id && list_has(field.value, token); });
 }
@@ -211,6 +278,7 @@ void Fields::remove(std::string_view name) {
 }
 
 void Fields::remove(FieldId id) {
+  if (!may_have(id)) return;
   list_.erase(std::remove_if(list_.begin(), list_.end(), [id](const Field& field) { return field.id == id; }),
               list_.end());
 }
