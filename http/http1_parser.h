@@ -1,34 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1 from bytes (RFC 9112), strict: llhttp does the grammar, and what it lets pass but a neighbour might read
-// otherwise is refused here: bare CR or LF, NUL, folded fields, repeated or disagreeing lengths, transfer codings other
-// than one final "chunked", versions other than 1.0 and 1.1.
+// HTTP/1 from bytes (RFC 9112), strict: what a neighbour might read otherwise is refused. The grammar is in
+// http/start_line and http/field_lines, what the fields mean in http/http1_framing, bodies in http/http1_chunked; this
+// is the one message that they make together.
 //
 // The parser owns no bytes: the head lies whole in its caller's buffer, and a chunked body is decoded in place.
 #pragma once
 
-#include <llhttp.h>
-
-#include <boost/container/small_vector.hpp>
-
-#include <string>
-
-#include "base/result.h"
+#include "http/field_lines.h"
+#include "http/http1_chunked.h"
 #include "http/message.h"
 #include "http/rejection.h"
+#include "http/start_line.h"
 
 namespace headgate::http {
 
 struct HeadLimits {
-  std::size_t max_bytes = 32 * 1024;
+  std::size_t max_bytes = 32 * 1024;  ///< at most 16 MiB
   std::size_t max_fields = 100;
 };
 
 class Http1Parser {
  public:
-  enum class Kind { kRequest, kResponse };
+  enum class Kind : std::uint8_t { kRequest, kResponse };
   enum class Outcome { kNeedMore, kComplete, kRejected };
 
-  Http1Parser(Kind kind, HeadLimits limits);
+  Http1Parser(Kind kind, HeadLimits limits) : limits_(limits), kind_(kind) { reset(); }
   Http1Parser(const Http1Parser&) = delete;
   Http1Parser& operator=(const Http1Parser&) = delete;
 
@@ -36,11 +32,11 @@ class Http1Parser {
   void reset();
 
   /// Looks at the bytes since the last call. `data` begins where the head begins and may have moved meanwhile. Empty
-  /// lines before a request are part of the head (RFC 9112 section 2.2).
+  /// lines before the head are part of it (RFC 9112 section 2.2).
   Outcome parse_head(const char* data, std::size_t size);
 
   // After kComplete:
-  std::size_t head_size() const { return head_size_; }
+  std::size_t head_size() const { return lines_.end(); }
   /// Fills the head with views into `data`.
   Outcome take_request(const char* data, RequestHead& head);
   /// `method` is that of the request it answers: it decides whether there is content.
@@ -58,68 +54,31 @@ class Http1Parser {
   Outcome reject(int status, const char* reason, const char* detail);
 
   // A chunked body, after the head: decodes data[0, size) in place.
-  struct Decoded {
-    bool ok = true;
-    bool finished = false;      ///< the last chunk and the trailers have been read
-    std::size_t consumed = 0;   ///< bytes of data that belong to this message
-    std::size_t produced = 0;   ///< bytes of content, now at the beginning of data
-  };
+  using Decoded = ChunkedDecoder::Decoded;
   Decoded decode_chunked(char* data, std::size_t size);
   /// Complete once a chunked body has finished; views into the parser.
-  const Fields& trailers() const { return trailers_; }
+  const Fields& trailers() const { return chunked_.trailers(); }
 
  private:
-  struct Span {
-    std::uint32_t offset;
-    std::uint32_t size;
-  };
-  struct FieldSpan {
-    Span name;
-    Span value;
-  };
-  using FieldSpans = boost::container::small_vector<FieldSpan, 20>;
-  struct Callbacks;
-  friend struct Callbacks;
+  Outcome reject_line(StartLine::Fault fault);
+  Outcome reject_field(FieldLines::Fault fault);
+  /// Of a request 400, of a response 502.
+  Outcome reject_malformed(const char* reason, const char* detail);
+  Outcome reject_size();
+  Outcome frame_body(const Fields& fields, Version version);
+  Outcome check_expectation(const RequestHead& head);
 
-  Outcome reject_llhttp(const char* data, std::size_t size);
-  Outcome check_lines(const char* data);
-  Outcome check_target(RequestHead& head);
-  Outcome check_host(RequestHead& head);
-  Outcome check_framing(const Fields& fields);
-  bool take_fields(const char* data, Fields& fields) const;
-  bool check_body_lines(const char* data, std::size_t size);
-  bool take_trailers();
-
-  llhttp_t parser_;
-  Kind kind_;
   HeadLimits limits_;
-  const char* base_ = nullptr;  // of the buffer, during a call
-  std::size_t line_begin_ = 0;  // of the request or status line, after empty lines
-  std::size_t fed_ = 0;         // bytes of the head that llhttp has seen
-  std::size_t head_size_ = 0;
-  Span url_{};
-  FieldSpans fields_;
-  bool name_done_ = true;  // the next name begins a new field
-  bool too_many_fields_ = false;
-
+  Kind kind_;
+  bool in_fields_ = false;  // the first line has been read
   bool keep_alive_ = false;
   bool expects_continue_ = false;
   BodyKind body_kind_ = BodyKind::kNone;
   std::uint64_t content_length_ = 0;
   Rejection rejection_;
-
-  bool in_body_ = false;
-  bool in_trailers_ = false;
-  bool finished_ = false;
-  bool trailers_too_large_ = false;
-  const char* trailer_from_ = nullptr;  // where trailers begin or go on, during a call
-  char* write_ = nullptr;               // where the next byte of content goes, while decoding in place
-  std::uint64_t overhead_ = 0;          // bytes of chunk framing so far
-  std::uint64_t content_ = 0;           // bytes of content so far
-  char last_byte_ = 0;                  // of what has been checked
-  std::string trailer_text_;
-  FieldSpans trailer_spans_;
-  Fields trailers_;
+  StartLine line_;
+  FieldLines lines_;
+  ChunkedDecoder chunked_;
 };
 
 }  // namespace headgate::http

@@ -62,6 +62,8 @@ INSTANTIATE_TEST_SUITE_P(
         Body{"leading_zeros", "0005\r\nhello\r\n0\r\n\r\n", "hello", {}, ""},
         Body{"content_like_framing", "7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n", "\r\n0\r\n\r\n", {}, ""},
         Body{"extensions", "5;a=b\r\nhello\r\n0;x\r\n\r\n", "hello", {}, ""},
+        Body{"extension_behind_a_value", "5;a=b;c\r\nhello\r\n0;d=\"e\";f=g\r\n\r\n", "hello", {}, ""},
+        Body{"escapes_in_quotes", "5;a=\"b\\\"\\\\;\"\r\nhello\r\n0\r\n\r\n", "hello", {}, ""},
         Body{"quoted_extension", "5;a=\"b c\"\r\nhello\r\n0\r\n\r\n", "hello", {}, ""},
         Body{"trailers", "1\r\na\r\n0\r\nX-A: 1\r\nX-B:\t two \r\n\r\n", "a", {{"X-A", "1"}, {"X-B", "two"}}, ""},
         Body{"empty_trailer", "0\r\nX:\r\nY: 1\r\n\r\n", "", {{"X", ""}, {"Y", "1"}}, ""},
@@ -74,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
 struct Broken {
   std::string_view name;
   std::string bytes;
-  std::string_view reason;  // empty: whatever llhttp, or we, see first
+  std::string_view reason;  // empty: whatever is seen first
 };
 
 std::ostream& operator<<(std::ostream& out, const Broken& broken) {
@@ -109,6 +111,13 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"bare_lf_after_content", "5\r\nhello\n0\r\n\r\n", ""},
         Broken{"bare_cr_after_size", "5\rhello\r\n0\r\n\r\n", ""},
         Broken{"bare_lf_in_extension", "5;a\nhello\r\n0\r\n\r\n", ""},
+        Broken{"nameless_extension", "5;\r\nhello\r\n0\r\n\r\n", "bad_chunk"},
+        Broken{"nameless_extension_with_value", "5;=a\r\nhello\r\n0\r\n\r\n", "bad_chunk"},
+        Broken{"extension_without_its_value", "5;a=\r\nhello\r\n0\r\n\r\n", "bad_chunk"},
+        Broken{"word_behind_quotes", "5;a=\"b\"c\r\nhello\r\n0\r\n\r\n", "bad_chunk"},
+        Broken{"line_end_in_quotes", "5;a=\"b\r\nhello\"\r\n0\r\n\r\n", "bad_chunk"},
+        Broken{"escaped_line_end", "5;a=\"\\\r\n\"\r\nhello\r\n0\r\n\r\n", "bad_chunk"},
+        Broken{"space_in_extension", "5; a\r\nhello\r\n0\r\n\r\n", "bad_chunk"},
         Broken{"nul_in_extension", std::string("5;a\0\r\nhello\r\n0\r\n\r\n", 19), ""},
         Broken{"too_short", "6\r\nhello\r\n0\r\n\r\n", ""}, Broken{"too_long", "4\r\nhello\r\n0\r\n\r\n", ""},
         Broken{"no_end_of_chunk", "5\r\nhello0\r\n\r\n", ""}, Broken{"two_to_the_64", "10000000000000000\r\nhello", ""},

@@ -39,7 +39,7 @@ struct Bad {
   std::string_view name;
   std::string bytes;
   int status;
-  std::string_view reason;  // empty: whatever llhttp, or we, see first
+  std::string_view reason;  // empty: whatever is seen first
 };
 
 std::ostream& operator<<(std::ostream& out, const Bad& bad) {
@@ -169,38 +169,41 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Framing, BadRequest,
-    testing::Values(Bad{"length_then_coding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400, ""},
-                    Bad{"coding_then_length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400, ""},
-                    Bad{"length_and_other_coding", post("Content-Length: 5\r\nTransfer-Encoding: x\r\n"), 400, ""},
-                    Bad{"lengths_differ", post("Content-Length: 5\r\nContent-Length: 6\r\n"), 400, ""},
-                    Bad{"lengths_agree", post("Content-Length: 5\r\ncontent-length: 5\r\n"), 400, ""},
-                    Bad{"length_list", post("Content-Length: 5, 5\r\n"), 400, ""},
-                    Bad{"length_plus", post("Content-Length: +5\r\n"), 400, ""},
-                    Bad{"length_minus", post("Content-Length: -5\r\n"), 400, ""},
-                    Bad{"length_minus_zero", post("Content-Length: -0\r\n"), 400, ""},
-                    Bad{"length_hex", post("Content-Length: 0x5\r\n"), 400, ""},
-                    Bad{"length_fraction", post("Content-Length: 5.0\r\n"), 400, ""},
-                    Bad{"length_two_words", post("Content-Length: 5 5\r\n"), 400, ""},
-                    Bad{"length_quoted", post("Content-Length: \"5\"\r\n"), 400, ""},
-                    Bad{"length_empty", post("Content-Length:\r\n"), 400, ""},
-                    Bad{"length_two_to_the_64", post("Content-Length: 18446744073709551616\r\n"), 400, ""},
-                    Bad{"length_very_long", post("Content-Length: 99999999999999999999999999999\r\n"), 400, ""},
-                    Bad{"coding_gzip_chunked", post("Transfer-Encoding: gzip, chunked\r\n"), 400, ""},
-                    Bad{"coding_chunked_gzip", post("Transfer-Encoding: chunked, gzip\r\n"), 400, ""},
-                    Bad{"coding_chunked_twice", post("Transfer-Encoding: chunked, chunked\r\n"), 400, ""},
-                    Bad{"coding_in_two_fields", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-                        400, ""},
-                    Bad{"coding_identity", post("Transfer-Encoding: identity\r\n"), 400, ""},
-                    Bad{"coding_xchunked", post("Transfer-Encoding: xchunked\r\n"), 400, ""},
-                    Bad{"coding_chunkedx", post("Transfer-Encoding: chunkedx\r\n"), 400, ""},
-                    Bad{"coding_quoted", post("Transfer-Encoding: \"chunked\"\r\n"), 400, ""},
-                    Bad{"coding_comma", post("Transfer-Encoding: chunked,\r\n"), 400, ""},
-                    Bad{"coding_parameter", post("Transfer-Encoding: chunked;x=y\r\n"), 400, ""},
-                    Bad{"coding_vertical_tab", post("Transfer-Encoding: \vchunked\r\n"), 400, ""},
-                    Bad{"coding_empty", post("Transfer-Encoding:\r\n"), 400, ""},
-                    Bad{"coding_in_http10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
-                        "transfer_encoding_in_http10"},
-                    Bad{"expectation", post("Content-Length: 5\r\nExpect: 200-ok\r\n"), 417, "expectation_failed"}),
+    testing::Values(
+        Bad{"length_then_coding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400, ""},
+        Bad{"coding_then_length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400, ""},
+        Bad{"length_and_other_coding", post("Content-Length: 5\r\nTransfer-Encoding: x\r\n"), 400, ""},
+        Bad{"lengths_differ", post("Content-Length: 5\r\nContent-Length: 6\r\n"), 400, ""},
+        Bad{"lengths_agree", post("Content-Length: 5\r\ncontent-length: 5\r\n"), 400, ""},
+        Bad{"length_list", post("Content-Length: 5, 5\r\n"), 400, ""},
+        Bad{"length_plus", post("Content-Length: +5\r\n"), 400, ""},
+        Bad{"length_minus", post("Content-Length: -5\r\n"), 400, ""},
+        Bad{"length_minus_zero", post("Content-Length: -0\r\n"), 400, ""},
+        Bad{"length_hex", post("Content-Length: 0x5\r\n"), 400, ""},
+        Bad{"length_fraction", post("Content-Length: 5.0\r\n"), 400, ""},
+        Bad{"length_two_words", post("Content-Length: 5 5\r\n"), 400, ""},
+        Bad{"length_quoted", post("Content-Length: \"5\"\r\n"), 400, ""},
+        Bad{"length_empty", post("Content-Length:\r\n"), 400, ""},
+        Bad{"length_two_to_the_64", post("Content-Length: 18446744073709551616\r\n"), 400, ""},
+        Bad{"length_very_long", post("Content-Length: 99999999999999999999999999999\r\n"), 400, ""},
+        Bad{"coding_gzip_chunked", post("Transfer-Encoding: gzip, chunked\r\n"), 400, ""},
+        Bad{"coding_chunked_gzip", post("Transfer-Encoding: chunked, gzip\r\n"), 400, ""},
+        Bad{"coding_chunked_twice", post("Transfer-Encoding: chunked, chunked\r\n"), 400, ""},
+        Bad{"coding_in_two_fields", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400, ""},
+        Bad{"coding_identity", post("Transfer-Encoding: identity\r\n"), 400, ""},
+        Bad{"coding_xchunked", post("Transfer-Encoding: xchunked\r\n"), 400, ""},
+        Bad{"coding_chunkedx", post("Transfer-Encoding: chunkedx\r\n"), 400, ""},
+        Bad{"coding_quoted", post("Transfer-Encoding: \"chunked\"\r\n"), 400, ""},
+        Bad{"coding_comma", post("Transfer-Encoding: chunked,\r\n"), 400, ""},
+        Bad{"coding_parameter", post("Transfer-Encoding: chunked;x=y\r\n"), 400, ""},
+        Bad{"coding_vertical_tab", post("Transfer-Encoding: \vchunked\r\n"), 400, ""},
+        Bad{"coding_then_tab", post("Transfer-Encoding: chunked\t\r\n"), 400, "bad_transfer_encoding"},
+        Bad{"coding_then_tab_and_space", post("Transfer-Encoding: chunked\t \r\n"), 400, "bad_transfer_encoding"},
+        Bad{"length_then_tab", post("Content-Length: 5\t\r\n"), 400, "bad_content_length"},
+        Bad{"coding_empty", post("Transfer-Encoding:\r\n"), 400, ""},
+        Bad{"coding_in_http10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+            "transfer_encoding_in_http10"},
+        Bad{"expectation", post("Content-Length: 5\r\nExpect: 200-ok\r\n"), 417, "expectation_failed"}),
     [](const auto& suite) { return std::string(suite.param.name); });
 
 // --- good ones ----------------------------------------------------------------------------------------------------
@@ -311,6 +314,41 @@ TEST(RequestHead, BodiesInTheFormsThatAreServed) {
   for (const char* fields : {"Content_Length: 5\r\n", "Content-Length-: 5\r\n", "X-Transfer-Encoding: chunked\r\n",
                              "Transfer_Encoding: chunked\r\n", "Content-Lengt: 5\r\n"}) {
     EXPECT_EQ(hear_request(post(fields)).body, BodyKind::kNone) << fields;
+  }
+}
+
+TEST(RequestHead, MethodsOfTheRegistryPass) {
+  for (const char* method : {"GET", "DELETE", "PROPFIND", "M-SEARCH", "UNSUBSCRIBE", "PURGE", "ACL"}) {
+    EXPECT_EQ(hear_request(to("/", "a", method)).method, method);
+  }
+  // What is no request of HTTP has no method.
+  EXPECT_EQ(hear_request("BREW / COFFEE/1.0\r\n\r\n").status, 400);
+  EXPECT_EQ(hear_request("BREW /\r\n\r\n").status, 400);
+}
+
+TEST(RequestHead, IsRefusedAtTheFirstByteThatNoHeadHas) {
+  struct {
+    std::string bytes;
+    int status;
+  } const cases[] = {
+      {"\x16", 400},
+      {"\r\n\x16", 400},
+      {"GET\t", 400},
+      {"GET  ", 400},
+      {"GET /\x01", 400},
+      {"GET / X", 400},
+      {"GET / HTTP/2.0", 505},
+      {"BREW / HTTP/1.1", 501},
+      {"GET / HTTP/1.1\r\nHo ", 400},
+      {"GET / HTTP/1.1\r\nX: a\r\n ", 400},
+      {"GET / HTTP/1.1\r\nX: a\x7f", 400},
+      {"GET / HTTP/1.1\r\nX: a\rb", 400},
+  };
+  for (const auto& c : cases) {
+    const std::string_view before(c.bytes.data(), c.bytes.size() - 1);
+    const auto waits = hear(kRequest, before, at_once(before.size()), kLimits);
+    EXPECT_FALSE(waits.rejected) << before << waits;
+    EXPECT_EQ(hear_request(c.bytes).status, c.status) << c.bytes;
   }
 }
 
