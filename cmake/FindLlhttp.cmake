@@ -1,4 +1,4 @@
-# Llhttp::Llhttp, from libllhttp-dev where the distribution has it, else from the generated C sources of node-llhttp.
+# Llhttp::Llhttp, with which the tests compare our parser; from libllhttp-dev where the distribution has it, else from the generated C sources of node-llhttp.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATH_SUFFIXES llhttp PATHS /usr/include /usr/share/include)
 find_library(LLHTTP_LIBRARY llhttp)
 find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH)

@@ -9,7 +9,6 @@
 #include <boost/version.hpp>
 
 #include "config/load.h"
-#include "http/library_version.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/config_file.h"
 #include "proxy/cli/options.h"
@@ -97,7 +96,7 @@ int dump(const Options& options) {
 int version() {
   std::cout << "headgate " << program_version() << '\n'
             << tls::library_version() << '\n'
-            << "llhttp " << http::parser_version() << '\n'
+            << "llhttp: not in use, HTTP/1 is parsed by headgate itself\n"
             << "Boost " << BOOST_VERSION / 100'000 << '.' << BOOST_VERSION / 100 % 1000 << '.' << BOOST_VERSION % 100
             << '\n';
   return kDone;

@@ -21,7 +21,9 @@ MAY_INCLUDE = {
 # Routing decides about messages; how they are read and written is none of its business.
 HTTP_FOR_ROUTING = {"http/message.h", "http/fields.h", "http/path.h"}
 # A library that one folder alone knows, by the start of its headers' names.
-KEPT_BY = {"yaml-cpp/": "config", "openssl/": "tls", "hiredis/": "ratelimit", "llhttp": "http", "nghttp2/": "http"}
+KEPT_BY = {"yaml-cpp/": "config", "openssl/": "tls", "hiredis/": "ratelimit", "nghttp2/": "http"}
+# Only the tests know it: what they compare our parser with must have no part in the program.
+KEPT_OUT = {"llhttp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)
 
@@ -51,7 +53,7 @@ class House(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def test_libraries_have_one_owner(self):
-        wrong = []
+        wrong = [f"{file} includes {name}" for file, name in includes() if name.startswith(tuple(KEPT_OUT))]
         for file, name in includes():
             for start, owner in KEPT_BY.items():
                 if name.startswith(start) and file.parts[0] != owner:
