@@ -37,7 +37,7 @@ CASES = {
     "proxy-1m": Case("proxy 1 MiB", Setup(), "/1m", MIB, relays=True, connections=16),
     "proxy-h2load": Case("proxy 1 KiB, by h2load", Setup(), load=load.h2load),
     "proxy-tls": Case("proxy 1 KiB, TLS 1.3", Setup(tls=True)),
-    "everything": Case("proxy 1 KiB, access log, metrics and a rate limit", Setup(limits=True)),
+    "everything": Case("proxy 1 KiB, log, metrics, rate limit", Setup(limits=True)),
     "static-1k": Case("static 1 KiB", Setup("static"), "/1k.txt"),
     "static-10k": Case("static 10 KiB", Setup("static"), "/10k.txt", 10 * KIB),
     # No logs where h2o is judged: it writes each line of its log by itself.
@@ -52,6 +52,6 @@ CASES = {
     "idle-tls": Case("4,000 idle connections, TLS", Setup(tls=True), measure=measure.idle, held=4000),
     "sites": Case("1,000 sites x 100 routes", Setup(sites=1, routes=1), measure=measure.sites, large=Setup(sites=1000, routes=100),
                   peers=("nginx",)),
-    "latency": Case("latency at 70 % of nginx's saturation", Setup(), measure=measure.latency),
+    "latency": Case("latency, 70 % of nginx's saturation", Setup(), measure=measure.latency),
     "workers": Case("two workers", Setup(), measure=measure.workers, large=Setup(workers=2)),
 }
