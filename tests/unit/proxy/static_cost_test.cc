@@ -1,50 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request for a cached file may cost, in countable things: allocations and looks at the disk.
-#include <cstdlib>
-#include <new>
-
 #include <gtest/gtest.h>
 
 #include "proxy/handlers/static_files.h"
+#include "tests/unit/base/count_allocations.h"
 #include "tests/unit/proxy/file_tree.h"
-
-namespace {
-thread_local std::size_t allocations = 0;  // of this thread, since it began
-}
-
-// Counting versions for the whole test program: all of them, since a sanitizer brings a pair of its own for each.
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size == 0 ? 1 : size);
-}
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* memory = operator new(size, std::nothrow)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new[](std::size_t size) {
-  return operator new(size);
-}
-[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
-  return operator new(size, std::nothrow);
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete[](void* memory, const std::nothrow_t&) noexcept {
-  std::free(memory);
-}
 
 namespace headgate::proxy {
 namespace {
@@ -82,9 +42,9 @@ TEST_P(StaticCostTest, ACachedAnswerAllocatesNothing) {
   const StaticQuestion question{http::Method::kGet, GetParam(), GetParam(), "", fields, values, Clock::now()};
   ASSERT_EQ(files.plan(question, cache).status, 200);
   const auto checks = cache.usage().checks;
-  const auto before = allocations;
+  const auto before = allocations_here();
   const auto status = files.plan(question, cache).status;
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(allocations_here(), before);
   EXPECT_EQ(cache.usage().checks, checks);
   EXPECT_EQ(status, 200);
 }
