@@ -62,7 +62,7 @@ void work(bool resume, std::uint16_t port, const std::string& request, SteadyClo
       // A server that refuses would otherwise be asked as fast as the machine can.
       if (counts.failed > 100) return;
     } else {
-      ++counts.done;
+      if (!first) ++counts.done;
       if (resumed) ++counts.resumed;
       if (resume && !first && !resumed) ++counts.failed;
     }

@@ -143,14 +143,22 @@ def priced(one, work):
 
 
 def cost(field, options):
-    """CPU time per request, and requests per second."""
+    """CPU time per request, and requests per second. Also the CPU time of load and origin: the kernel charges its work for
+    a segment to whoever runs at that moment, so a subject that costs less may only have others pay."""
     case = field.case
 
+    def spent_elsewhere():
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return children.ru_utime + children.ru_stime + field.stage.origin.cpu()
+
     def once(one, seconds):
-        return priced(one, lambda: case.load(field.stage, one, case, seconds))
+        before = spent_elsewhere()
+        outcome, cpu = priced(one, lambda: case.load(field.stage, one, case, seconds))
+        return outcome.rate, cpu, (spent_elsewhere() - before) / outcome.requests * 1e6
 
     for name, rounds in in_turns(field, options, field.start_all(), once).items():
-        field.row(name, cpu_us=[cpu for _, cpu in rounds], requests_s=[outcome.rate for outcome, _ in rounds])
+        rates, costs, elsewhere = zip(*rounds)
+        field.row(name, cpu_us=costs, requests_s=rates, elsewhere_us=elsewhere)
 
 
 def idle(field, options):

@@ -15,7 +15,7 @@ from .chart import draw
 BEGIN, END = "<!-- results: written by bench/run --write -->", "<!-- end of results -->"
 LABELS = {"cpu_us": "CPU us/request", "requests_s": "requests/s", "resident_mib": "MiB", "kib_each": "KiB each",
           "growth_kib_each": "growth, KiB each", "cpu_us_one": "CPU us with one", "requests_s_one": "1/s with one", "of_one": "of one",
-          "start_s": "start, s", "p50_us": "p50 us", "p99_us": "p99 us", "p999_us": "p99.9 us", "busy": "core busy",
+          "start_s": "start, s", "elsewhere_us": "load+origin us", "p50_us": "p50 us", "p99_us": "p99 us", "p999_us": "p99.9 us", "busy": "core busy",
           "scaling": "2 of 1"}
 
 
