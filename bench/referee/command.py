@@ -59,6 +59,14 @@ def parse(arguments):
             parser.error(f"--{kind} needs NAME=...")
         setattr(options, kind, {name: value for name, _, value in pairs})
     options.against = {name: str(pathlib.Path(value).resolve()) for name, value in options.against.items()}
+    known = {"headgate", *subjects.PEERS, *subjects.RELAYS}
+    if taken := known & (set(options.against) | set(options.also)):
+        parser.error(f"{', '.join(taken)}: this name is taken")
+    if strangers := set(options.without) - known - set(options.against) - set(options.also):
+        parser.error(f"--without {', '.join(strangers)}: there is nobody of that name")
+    for name, program in [*options.against.items(), *((peer, subjects.named(peer)) for peer in subjects.PEERS)]:
+        if program and not shutil.which(program):
+            parser.error(f"{name}: {program} is not a program")
     return options
 
 

@@ -50,9 +50,14 @@ class Stage:
         return self.folder / f"{name}-{self.serial}.{ending}"
 
 
+def named(peer):
+    """What the environment says, as in NGINX=/path."""
+    return os.environ.get(peer.upper())
+
+
 def binary(name):
-    """Of a peer: what the environment names (NGINX=/path), or what is installed."""
-    return os.environ.get(name.upper()) or shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
+    """Of a peer: what the environment names, or what is installed."""
+    return named(name) or shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
 
 
 def version(name, program):
@@ -106,7 +111,7 @@ def headgate_config(stage, setup):
         f"admin: {{ listen: 'unix:{stage.path('admin', 'sock')}' }}",
         f"state_dir: '{stage.folder}/state'",
         "limits: { keepalive_timeout: 10m }",
-        f'upstreams: {{ origin: {{ servers: ["127.0.0.1:{stage.origin.port}"], keepalive: {{ idle_connections: 256 }} }} }}',
+        f'upstreams: {{ origin: {{ servers: ["127.0.0.1:{stage.origin.port}"], keepalive: {{ idle_connections: 1024 }} }} }}',
     ]
     if setup.tls:
         lines.append(f"tls: {{ certificates: [{{ cert: '{stage.folder}/cert.pem', key: '{stage.folder}/key.pem' }}] }}")
@@ -154,8 +159,8 @@ http {{
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Request-Id $request_id;
-  proxy_buffer_size 16k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;
-  upstream origin {{ server 127.0.0.1:{stage.origin.port}; keepalive 256; keepalive_requests 100000000; }}
+  proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;
+  upstream origin {{ server 127.0.0.1:{stage.origin.port}; keepalive 1024; keepalive_requests 100000000; }}
   {chr(10).join(servers)}
 }}
 """)
@@ -203,7 +208,7 @@ frontend clients
   option forwardfor
   default_backend origin
 backend origin
-  server one 127.0.0.1:{stage.origin.port} pool-max-conn 256
+  server one 127.0.0.1:{stage.origin.port} pool-max-conn 1024
 """)
         return Program("haproxy", [binary("haproxy"), "-db", "-f", config], cores(setup.workers)[0], folder, port)
 
