@@ -188,6 +188,7 @@ def haproxy(stage, setup):
 global
   nbthread {setup.workers}
   maxconn 4500
+  tune.bufsize 65536
 {ring}
 defaults
   mode http
