@@ -23,8 +23,8 @@ std::vector<std::pair<std::string, routing::Template>> compile(
   return result;
 }
 
-std::size_t upstream_index(const config::Config& config, const std::string& name) {
-  for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
+std::uint32_t upstream_index(const config::Config& config, const std::string& name) {
+  for (std::uint32_t i = 0; i < config.upstreams.size(); ++i) {
     if (config.upstreams[i].name == name) return i;
   }
   throw std::invalid_argument("unknown upstream '" + name + "'");
@@ -51,24 +51,29 @@ HeaderRules::HeaderRules(const config::HeaderChanges& changes)
 
 CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& route)
     : config(&route),
-      name(route.name()),
+      strip_prefix(route.strip_prefix),
+      max_body(route.max_body.value_or(whole.limits.max_body)),
       request_headers(compile(route.request_headers)),
       response_headers(compile(route.response_headers)),
-      max_body(route.max_body.value_or(whole.limits.max_body)) {
+      name(route.name()) {
   if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
+    action = Action::kProxy;
     upstream = upstream_index(whole, proxy->upstream);
     timeouts = whole.upstreams[upstream].timeouts;
     const config::RouteTimeouts& own = *route.timeouts;
     timeouts.connect = own.connect.value_or(timeouts.connect);
     timeouts.first_byte = own.first_byte.value_or(timeouts.first_byte);
     timeouts.idle = own.idle.value_or(timeouts.idle);
-  } else if (const auto* files_config = std::get_if<Rare<config::Static>>(&route.action)) {
-    files = std::make_unique<const StaticFiles>(**files_config);
+  } else if (const auto* settings = std::get_if<Rare<config::Static>>(&route.action)) {
+    action = Action::kStatic;
+    files = std::make_unique<const StaticFiles>(**settings);
   } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
-    text = compile(redirect->to);
+    action = Action::kRedirect;
+    answer = FixedAnswer{redirect->status, compile(redirect->to), {}};
   } else if (const auto* respond = std::get_if<config::Respond>(&route.action)) {
-    text = compile(respond->body);
-    if (!respond->headers.empty()) respond_headers.change().set = compile(respond->headers);
+    action = Action::kRespond;
+    answer = FixedAnswer{respond->status, compile(respond->body), {}};
+    answer.change().headers.set = compile(respond->headers);
   }
 }
 

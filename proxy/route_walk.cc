@@ -24,9 +24,8 @@ RouteWalk::End RouteWalk::run(routing::RequestView request, RoutePlace& place) {
     request.query = place.query;
     bool gave_up = false;
     if (!look_up(request, place, gave_up)) return gave_up ? End::kGaveUp : End::kNone;
-    const auto& config = site.routes[route];
-    if (!config.rewrite) return End::kRoute;
-    const bool has_action = !std::holds_alternative<std::monostate>(config.action);
+    if (!table.has_rewrite(site_index, route)) return End::kRoute;
+    const bool has_action = !std::holds_alternative<std::monostate>(site.routes[route].action);
     std::string rewritten;
     routing::RewriteNotes notes;
     if (!table.rewrite(site_index, route, place.path, values, place.captures, rewritten, &notes)) {

@@ -119,15 +119,16 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
 
   const CompiledRoute& route = *request.route;
   exchange.limit_body(route.max_body);
-  if (std::holds_alternative<config::Proxy>(route.config->action)) return forward(request);
-  if (route.files != nullptr) {
-    request.path = strip_prefix(request.path, route.config->strip_prefix);
-    return route.files->serve(request, surroundings.files);
+  switch (route.action) {
+    case CompiledRoute::Action::kProxy: return forward(request);
+    case CompiledRoute::Action::kStatic:
+      request.path = strip_prefix(request.path, route.strip_prefix);
+      return route.files->serve(request, surroundings.files);
+    case CompiledRoute::Action::kRedirect: return respond_redirect(request);
+    case CompiledRoute::Action::kRespond: return respond_fixed(request);
+    case CompiledRoute::Action::kNone: break;  // such a route only rewrites: a walk never ends there
   }
-  if (const auto* redirect = std::get_if<config::Redirect>(&route.config->action)) {
-    return respond_redirect(request, redirect->status);
-  }
-  return respond_fixed(request, std::get<config::Respond>(route.config->action).status);
+  return request.respond_error(500, "internal_error");
 }
 
 Task<Result<>> refuse(Request& request, const http::Rejection& rejection) {

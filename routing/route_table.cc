@@ -31,6 +31,10 @@ std::size_t RouteTable::find_route(std::size_t site, const RequestView& request,
   return route;
 }
 
+bool RouteTable::has_rewrite(std::size_t site, std::size_t route) const {
+  return state_->sites[site].has_rewrite(route);
+}
+
 bool RouteTable::rewrite(std::size_t site, std::size_t route, std::string_view path, const Variables& values,
                          Captures& captures, std::string& out, RewriteNotes* notes) const {
   RewriteNotes ignored;

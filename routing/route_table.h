@@ -68,6 +68,9 @@ class RouteTable {
   std::size_t find_route(std::size_t site, const RequestView& request, Captures& captures, Trace* trace = nullptr,
                          bool* gave_up = nullptr) const;
 
+  /// Whether the route has one, for the next.
+  bool has_rewrite(std::size_t site, std::size_t route) const;
+
   /// Applies the route's rewrite to a path: true, the new target in `out`, which is replaced, and the groups in
   /// `captures` (views into `path`), when its regex matches; false when it does not. The regex is searched, not
   /// anchored, and the result is the whole new path, as in nginx. A regex without groups of its own leaves those of a

@@ -203,12 +203,17 @@ std::size_t SiteRoutes::find(const RequestView& request, Captures& captures, Tra
   return route;
 }
 
-bool SiteRoutes::rewrite(std::size_t route, std::string_view path, const Variables& values, Captures& captures,
-                         std::string& out, RewriteNotes& notes) const {
+const SiteRoutes::CompiledRewrite* SiteRoutes::find_rewrite(std::size_t route) const {
   const auto found =
       std::lower_bound(rewrites_.begin(), rewrites_.end(), route,
                        [](const CompiledRewrite& entry, std::size_t wanted) { return entry.route < wanted; });
-  if (found == rewrites_.end() || found->route != route) return false;
+  return found == rewrites_.end() || found->route != route ? nullptr : &*found;
+}
+
+bool SiteRoutes::rewrite(std::size_t route, std::string_view path, const Variables& values, Captures& captures,
+                         std::string& out, RewriteNotes& notes) const {
+  const CompiledRewrite* found = find_rewrite(route);
+  if (found == nullptr) return false;
   Captures groups;
   const auto outcome = found->regex.search(path, groups);
   notes.gave_up = outcome == Regex::Outcome::kGaveUp;

@@ -36,6 +36,7 @@ class SiteRoutes {
 
   /// See RouteTable::find_route and rewrite.
   std::size_t find(const RequestView& request, Captures& captures, Trace* trace, bool& gave_up) const;
+  bool has_rewrite(std::size_t route) const { return find_rewrite(route) != nullptr; }
   bool rewrite(std::size_t route, std::string_view path, const Variables& values, Captures& captures, std::string& out,
                RewriteNotes& notes) const;
 
@@ -62,6 +63,7 @@ class SiteRoutes {
   void compile(const config::Route& route, std::uint32_t index);
   std::vector<std::pair<std::string_view, Range>> group(std::vector<Listed>& listed);
 
+  const CompiledRewrite* find_rewrite(std::size_t route) const;
   bool holds(Candidate candidate, const RequestView& request) const;
   std::size_t choose(Range range, const RequestView& request, PathKind kind, std::string_view path,
                      RouteTracer* tracer) const;

@@ -40,19 +40,21 @@ std::string_view as_url(std::string_view text, Arena& arena) {
 
 }  // namespace
 
-Task<Result<>> respond_redirect(Request& request, int status) {
+Task<Result<>> respond_redirect(Request& request) {
+  const FixedAnswer& answer = *request.route->answer;
   http::ResponseHead head;
-  head.status = status;
-  const auto target = request.route->text.expand(UrlVariables(request));
+  head.status = answer.status;
+  const auto target = answer.text.expand(UrlVariables(request));
   head.fields.add(http::FieldId::kLocation, "Location", as_url(target, request.exchange.arena()));
   return request.respond(head, {});
 }
 
-Task<Result<>> respond_fixed(Request& request, int status) {
+Task<Result<>> respond_fixed(Request& request) {
+  const FixedAnswer& answer = *request.route->answer;
   http::ResponseHead head;
-  head.status = status;
-  const auto body = request.exchange.arena().copy(request.route->text.expand(request));
-  for (const auto& [name, value] : request.route->respond_headers->set) head.fields.set(name, request.expand(value));
+  head.status = answer.status;
+  const auto body = request.exchange.arena().copy(answer.text.expand(request));
+  for (const auto& [name, value] : answer.headers.set) head.fields.set(name, request.expand(value));
   if (!body.empty() && !head.fields.has(http::FieldId::kContentType)) {
     head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
   }

@@ -8,10 +8,10 @@ namespace headgate::proxy {
 
 /// The route's redirect. Variables that stand for decoded paths are encoded again, so that the target is a URL whatever
 /// was asked for.
-Task<Result<>> respond_redirect(Request& request, int status);
+Task<Result<>> respond_redirect(Request& request);
 
 /// The route's fixed answer; its body is a template.
-Task<Result<>> respond_fixed(Request& request, int status);
+Task<Result<>> respond_fixed(Request& request);
 
 /// OPTIONS * (RFC 9110 section 9.3.7) is about the server, not a site.
 Task<Result<>> respond_options_asterisk(Request& request);

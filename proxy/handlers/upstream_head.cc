@@ -73,7 +73,7 @@ bool names_others(const http::Fields& fields) {
 /// The target in origin form: as it was sent where that still says the same, else written anew from the path.
 std::string_view upstream_target(Request& request) {
   const auto& head = request.exchange.request;
-  const auto& prefix = request.route->config->strip_prefix;
+  const std::string_view prefix = request.route->strip_prefix;
   auto& arena = request.exchange.arena();
   if (request.path_as_sent) {
     if (prefix.empty()) return head.target;

@@ -62,7 +62,8 @@ class AnswersTest : public ::testing::Test {
 };
 
 TEST_F(AnswersTest, ARedirectIsAUrlWhateverWasAskedFor) {
-  finish(respond_redirect(meet("redirect: { to: \"https://$host/new$uri\" }", "/a b\r\n<x>?\"\\%41\xc3\xa9"), 307));
+  finish(respond_redirect(
+      meet("redirect: { to: \"https://$host/new$uri\", status: 307 }", "/a b\r\n<x>?\"\\%41\xc3\xa9")));
   EXPECT_EQ(exchange->status(), 307);
   EXPECT_EQ(exchange->field("Location"), "https://shop.example/new/a%20b%0D%0A%3Cx%3E%3F%22%5C%2541%C3%A9");
   EXPECT_EQ(exchange->content_length, 0u);
@@ -71,25 +72,24 @@ TEST_F(AnswersTest, ARedirectIsAUrlWhateverWasAskedFor) {
 TEST_F(AnswersTest, ARedirectKeepsTheQueryAsItIs) {
   meet("redirect: { to: \"/next?$query\" }");
   request->query = "a=%41&b=\"c\" d";
-  finish(respond_redirect(*request, 302));
+  finish(respond_redirect(*request));
   EXPECT_EQ(exchange->field("Location"), "/next?a=%41&b=%22c%22%20d");
 }
 
 TEST_F(AnswersTest, AFixedAnswer) {
-  finish(respond_fixed(meet("respond: { status: 200, body: \"hello $host\" }"), 200));
+  finish(respond_fixed(meet("respond: { status: 200, body: \"hello $host\" }")));
   EXPECT_EQ(exchange->body, "hello shop.example");
   EXPECT_EQ(exchange->field("Content-Type"), "text/plain; charset=utf-8");
   EXPECT_EQ(exchange->sends, 1u);
 }
 
 TEST_F(AnswersTest, AFixedAnswersOwnTypeStays) {
-  finish(
-      respond_fixed(meet("respond: { status: 200, body: \"{}\", headers: { Content-Type: application/json } }"), 200));
+  finish(respond_fixed(meet("respond: { status: 200, body: \"{}\", headers: { Content-Type: application/json } }")));
   EXPECT_EQ(exchange->field("Content-Type"), "application/json");
 }
 
 TEST_F(AnswersTest, NothingHasNoType) {
-  finish(respond_fixed(meet("respond: { status: 204 }"), 204));
+  finish(respond_fixed(meet("respond: { status: 204 }")));
   EXPECT_EQ(exchange->status(), 204);
   EXPECT_EQ(exchange->field("Content-Type"), "<none>");
 }

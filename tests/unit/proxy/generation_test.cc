@@ -45,6 +45,11 @@ sites:
   EXPECT_EQ(routes[0].config, &generation.config.sites[0].routes[0]);
 }
 
+TEST(Generation, WhatEachRequestLooksAtLiesOnTwoCacheLines) {
+  EXPECT_LE(sizeof(CompiledRoute), 128U);
+  EXPECT_EQ(alignof(CompiledRoute), 64U);
+}
+
 TEST(Generation, WhatCannotBeServedThrows) {
   auto config = read_config("sites: [{ routes: [{ path: /*, proxy: \"http://127.0.0.1:1\" }] }]");
   auto dangling = config;
