@@ -36,8 +36,8 @@ namespace {
 /// A ticket arrived: in TLS 1.3 after the handshake, within some read. 1: the session is ours now.
 int on_new_session(SSL* connection, SSL_SESSION* session) {
   auto* state = static_cast<ConnectionState*>(SSL_get_app_data(connection));
-  if (!state->sessions || SSL_SESSION_is_resumable(session) == 0) return 0;
-  state->sessions->store(state->session_key, SessionPtr(session));
+  if (!state->tickets || SSL_SESSION_is_resumable(session) == 0) return 0;
+  state->tickets->sessions->store(state->tickets->key, SessionPtr(session));
   return 1;
 }
 
@@ -132,9 +132,9 @@ const char* ClientContext::prepare(ssl_st* connection, ConnectionState& state, c
     clear_errors();
     return "tls_bad_server_name";
   }
-  state.sessions = sessions_;
-  state.session_key = server_name + '|' + peer_of(fd);
-  if (ssl_session_st* known = sessions_->find(state.session_key)) SSL_set_session(connection, known);
+  auto key = server_name + '|' + peer_of(fd);
+  if (ssl_session_st* known = sessions_->find(key)) SSL_set_session(connection, known);
+  state.tickets = std::make_unique<ConnectionState::Tickets>(ConnectionState::Tickets{sessions_, std::move(key)});
   clear_errors();
   return nullptr;
 }

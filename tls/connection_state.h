@@ -11,10 +11,15 @@ namespace headgate::tls {
 class SessionCache;
 
 struct ConnectionState {
-  std::string server_name;                 ///< SNI, lower case, without a final dot; empty when none or not a host name
-  bool name_refused = false;               ///< strict_sni, and no certificate has that name
-  std::shared_ptr<SessionCache> sessions;  ///< client side: where tickets of the origin go; null: nowhere
-  std::string session_key;
+  /// Client side: where the origin's tickets go.
+  struct Tickets {
+    std::shared_ptr<SessionCache> sessions;
+    std::string key;
+  };
+
+  std::string server_name;           ///< SNI, lower case, without a final dot; empty when none or not a host name
+  bool name_refused = false;         ///< strict_sni, and no certificate has that name
+  std::unique_ptr<Tickets> tickets;  ///< null: nowhere
 };
 
 }  // namespace headgate::tls

@@ -55,6 +55,31 @@ TlsStream::~TlsStream() {
   SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
+// --- facts ---------------------------------------------------------------------------------------------------------
+
+std::string_view TlsStream::version() const {
+  return SSL_get_version(ssl_.get());
+}
+
+std::string_view TlsStream::cipher() const {
+  return SSL_get_cipher_name(ssl_.get());
+}
+
+bool TlsStream::resumed() const {
+  return SSL_session_reused(ssl_.get()) == 1;
+}
+
+std::string_view TlsStream::alpn() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+std::string TlsStream::peer_subject() const {
+  return subject_of(SSL_get0_peer_certificate(ssl_.get()));
+}
+
 // --- reading -------------------------------------------------------------------------------------------------------
 
 IoResult TlsStream::read_failure(int ssl_error) {
@@ -248,19 +273,7 @@ Task<Result<>> TlsStream::handshake(TimePoint deadline) {
     if (wake == Wake::kCancelled) co_return stream_error(wake, socket_->side());
   }
   clear_errors();
-  note_facts();
   co_return Result<>();
-}
-
-void TlsStream::note_facts() {
-  version_ = SSL_get_version(ssl_.get());
-  cipher_ = SSL_get_cipher_name(ssl_.get());
-  resumed_ = SSL_session_reused(ssl_.get()) == 1;
-  const unsigned char* name = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
-  if (size > 0) alpn_ = {reinterpret_cast<const char*>(name), size};  // lives as long as the SSL
-  peer_subject_ = subject_of(SSL_get0_peer_certificate(ssl_.get()));
 }
 
 void TlsStream::drain() {

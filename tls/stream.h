@@ -36,18 +36,18 @@ class TlsStream final : public ByteStream {
   /// Closes the socket without a close_notify: an orderly end is shutdown_write() first.
   ~TlsStream() override;
 
-  // --- facts of the handshake; constant ------------------------------------------------------------------------
+  // --- facts of the handshake; constant. OpenSSL keeps them, so that an idle stream does not --------------------
 
-  std::string_view version() const { return version_; }  ///< "TLSv1.3"
-  std::string_view cipher() const { return cipher_; }    ///< "TLS_AES_128_GCM_SHA256"
-  bool resumed() const { return resumed_; }
-  std::string_view alpn() const { return alpn_; }  ///< "http/1.1"; empty when none was agreed
+  std::string_view version() const;  ///< "TLSv1.3"
+  std::string_view cipher() const;   ///< "TLS_AES_128_GCM_SHA256"
+  bool resumed() const;
+  std::string_view alpn() const;  ///< "http/1.1"; empty when none was agreed; lives as long as the stream
 
   /// SNI as the client sent it: lower case, without a final dot. Empty when there was none.
   const std::string& server_name() const { return state_.server_name; }
 
   /// The verified peer certificate's subject (RFC 2253 text); on the accepting side empty without mTLS.
-  const std::string& peer_subject() const { return peer_subject_; }
+  std::string peer_subject() const;
 
   Socket& socket() { return *socket_; }
 
@@ -85,7 +85,6 @@ class TlsStream final : public ByteStream {
 
   Task<Result<>> handshake(TimePoint deadline);
   Error handshake_error(int ssl_error);
-  void note_facts();
   void drain();
   bool flush_held();
   IoResult read_failure(int ssl_error);
@@ -98,11 +97,6 @@ class TlsStream final : public ByteStream {
   std::optional<IoResult> after_data_;  // what a read met behind the bytes that it gave out
   bool read_blocked_ = false;
   bool fin_pending_ = false;
-  bool resumed_ = false;
-  std::string_view version_;
-  std::string_view cipher_;
-  std::string_view alpn_;
-  std::string peer_subject_;
 };
 
 /// The server's handshake over a connected socket. The caller may keep a pointer to the socket to cancel() it while it
