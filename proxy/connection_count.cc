@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/connection_count.h"
 
+#include <algorithm>
 #include <functional>
 #include <string_view>
+#include <utility>
 
 namespace headgate::proxy {
 
@@ -25,7 +27,13 @@ ConnectionCount::Verdict ConnectionCount::add(const IpAddress& peer, std::uint64
     return Verdict::kTooManyOfAddress;
   }
   ++count;
+  peak_ = std::max(peak_, total());
   return Verdict::kAdmitted;
+}
+
+std::uint64_t ConnectionCount::take_peak() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(peak_, total());
 }
 
 void ConnectionCount::remove(const IpAddress& peer) {

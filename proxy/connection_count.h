@@ -21,12 +21,16 @@ class ConnectionCount {
   void remove(const IpAddress& peer);
   std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
 
+  /// The most there were at once since the last call, which begins anew with those that are there now.
+  std::uint64_t take_peak();
+
  private:
   struct Hash {
     std::size_t operator()(const IpAddress& address) const;
   };
   std::atomic<std::uint64_t> total_{0};
   std::mutex mutex_;
+  std::uint64_t peak_ = 0;  // under mutex_
   std::unordered_map<IpAddress, std::uint64_t, Hash> by_address_;
 };
 

@@ -23,7 +23,8 @@ namespace headgate::proxy {
 namespace {
 
 constexpr const char* kTicketFile = "ticket_keys";
-constexpr Duration kRetiredInterval = std::chrono::seconds(1);
+constexpr Duration kHouseInterval = std::chrono::seconds(5);
+constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 
 std::size_t worker_count(const config::Config& config) {
   if (config.workers != 0) return config.workers;
@@ -40,7 +41,8 @@ sigset_t handled_signals() {
   return set;
 }
 
-/// Reading a configuration takes several times the memory of what is kept of it, and the allocator holds on to that.
+/// Reading a configuration takes several times the memory of what is kept of it, a burst of connections takes more than
+/// the usual number, and the allocator holds on to that.
 void give_memory_back() {
   ::malloc_trim(0);
 }
@@ -106,7 +108,7 @@ class Instance::Signals final : private Readiness {
 Instance::Instance(std::string config_file, config::Config config)
     : config_file_(std::move(config_file)),
       generation_(std::make_shared<const Generation>(1, std::move(config))),
-      retired_alarm_(loop_),
+      house_alarm_(loop_),
       tasks_(loop_),
       signals_(std::make_unique<Signals>(loop_)),
       access_log_(generation_->config.access_log),
@@ -126,7 +128,7 @@ int Instance::run() {
   start_workers();
   announce(listeners_);
   tasks_.spawn(follow_signals());
-  tasks_.spawn(free_retired());
+  tasks_.spawn(keep_house());
   follow_certificates();
   if (on_ready_) on_ready_();
   loop_.run();
@@ -190,7 +192,7 @@ Instance::ReloadOutcome Instance::reload() {
   };
   if (config_file_.empty()) return refuse("this instance has no configuration file");
   if (draining_) return refuse("the instance is stopping");
-  retired_alarm_.set();  // when this has returned, whatever comes of it
+  house_alarm_.set();  // when this has returned, whatever comes of it
   auto loaded = config::load_file(config_file_, config::process_environment(), configuration_checks());
   for (const auto& diagnostic : loaded.errors) outcome.messages.push_back(config::to_string(diagnostic));
   for (const auto& diagnostic : loaded.not_available) outcome.messages.push_back(config::to_string(diagnostic));
@@ -227,14 +229,18 @@ Instance::ReloadOutcome Instance::reload() {
 
 /// The last one to let go of a generation takes it apart, which for a large one is tens of milliseconds: that is done
 /// here, and never by a worker at the end of a request.
-Task<> Instance::free_retired() {
+Task<> Instance::keep_house() {
+  std::uint64_t busiest = 0;
   for (;;) {
-    const TimePoint again = retired_.empty() ? kNoDeadline : deadline_after(loop_.now(), kRetiredInterval);
-    const Wake wake = co_await retired_alarm_.wait(again);
+    const Wake wake = co_await house_alarm_.wait(deadline_after(loop_.now(), kHouseInterval));
     if (wake == Wake::kCancelled) co_return;
-    retired_alarm_.clear();
+    house_alarm_.clear();
     const auto freed = std::erase_if(retired_, [](const auto& old) { return old.use_count() == 1; });
-    if (freed > 0 || wake == Wake::kReady) give_memory_back();
+    const auto open = connections_.total();
+    busiest = std::max(busiest, connections_.take_peak());
+    const bool burst_over = busiest >= open + std::max(kBurst, open);
+    if (burst_over) busiest = open;
+    if (freed > 0 || burst_over || wake == Wake::kReady) give_memory_back();
   }
 }
 
@@ -295,7 +301,7 @@ Task<> Instance::finish() {
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
   if (admin_) co_await admin_->stop();
-  retired_alarm_.cancel();
+  house_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");
   loop_.stop();

@@ -53,7 +53,7 @@ class Instance {
   void follow_certificates();
   Task<> watch(std::shared_ptr<tls::CertificateStore> certificates);
   Task<> follow_signals();
-  Task<> free_retired();
+  Task<> keep_house();
   void stop();
   Task<> finish();
 
@@ -62,7 +62,7 @@ class Instance {
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
   Loop loop_;
-  Event retired_alarm_;
+  Event house_alarm_;
   TaskGroup tasks_;
   std::unique_ptr<Signals> signals_;
   observe::AccessLog access_log_;

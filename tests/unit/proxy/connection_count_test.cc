@@ -56,6 +56,17 @@ TEST(ConnectionCount, UnixPeersShareNoLimit) {
   EXPECT_EQ(count.add(IpAddress(), 0, 1), Verdict::kAdmitted);
 }
 
+TEST(ConnectionCount, RemembersItsPeakUntilAsked) {
+  ConnectionCount count;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(count.add(kOne, 0, 0), Verdict::kAdmitted);
+  for (int i = 0; i < 2; ++i) count.remove(kOne);
+  EXPECT_EQ(count.take_peak(), 3u);
+  EXPECT_EQ(count.take_peak(), 1u) << "those that are there still";
+  EXPECT_EQ(count.add(kOne, 0, 0), Verdict::kAdmitted);
+  count.remove(kOne);
+  EXPECT_EQ(count.take_peak(), 2u);
+}
+
 TEST(ConnectionCount, ManyThreadsNeverExceedALimit) {
   ConnectionCount count;
   std::vector<std::thread> threads;
