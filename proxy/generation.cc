@@ -78,7 +78,8 @@ CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& r
 }
 
 CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site)
-    : config(&site), name(site.name()), response_headers(site.response_headers) {
+    : config(&site), https_redirect(site.https_redirect), name(site.name()) {
+  if (!site.response_headers.empty()) response_headers = HeaderRules(site.response_headers);
   routes.reserve(site.routes.size());
   for (const auto& route : site.routes) routes.emplace_back(whole, route);
 }

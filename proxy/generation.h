@@ -64,9 +64,10 @@ struct alignas(64) CompiledRoute {
 struct CompiledSite {
   CompiledSite(const config::Config& whole, const config::Site& site);
   const config::Site* config;
-  std::string name;
-  HeaderRules response_headers;
   std::vector<CompiledRoute> routes;
+  Rare<HeaderRules> response_headers;
+  bool https_redirect;
+  std::string name;
 };
 
 class Generation {

@@ -35,7 +35,7 @@ std::string_view Request::expand(const routing::Template& text) {
 }
 
 void Request::apply_response_headers(http::ResponseHead& head) {
-  if (site != nullptr && !site->response_headers.empty()) apply(site->response_headers, *this, head.fields);
+  if (site != nullptr && site->response_headers) apply(*site->response_headers, *this, head.fields);
   if (route != nullptr && route->response_headers) apply(*route->response_headers, *this, head.fields);
 }
 

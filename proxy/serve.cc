@@ -111,7 +111,7 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
   if (http::PathError error{}; !settle_path(request, error)) {
     return request.respond_error(400, "bad_path", http::to_string(error));
   }
-  if (request.site->config->https_redirect && !exchange.connection().secure && surroundings.https_port != 0) {
+  if (request.site->https_redirect && !exchange.connection().secure && surroundings.https_port != 0) {
     return redirect_to_https(request, surroundings.https_port);
   }
 

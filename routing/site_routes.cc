@@ -2,6 +2,7 @@
 #include "routing/site_routes.h"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
 #include "routing/conditions.h"
@@ -91,17 +92,14 @@ SiteRoutes::SiteRoutes(const config::Site& site) : site_(site) {
     }
     compile(route, i);
   }
-  candidates_.reserve(exact.size() + prefixes.size());
-  const auto exact_groups = group(exact);
-  exact_.reserve(exact_groups.size());
-  for (const auto& [path, range] : exact_groups) exact_.emplace(path, range);
-
+  exact_ = ExactPaths<Candidates>(group(exact));
   std::vector<std::string_view> keys;
-  for (const auto& [path, range] : group(prefixes)) {
+  for (const auto& [path, candidates] : group(prefixes)) {
     keys.push_back(path);
-    prefix_routes_.push_back(range);
+    prefix_routes_.push_back(candidates);
   }
   prefix_routes_.shrink_to_fit();
+  more_.shrink_to_fit();
   prefixes_ = PrefixTree(keys);
 }
 
@@ -116,16 +114,17 @@ void SiteRoutes::compile(const config::Route& route, std::uint32_t index) {
   }
 }
 
-/// Sorts by path and moves the routes to candidates_, those of one path together.
-std::vector<std::pair<std::string_view, SiteRoutes::Range>> SiteRoutes::group(std::vector<Listed>& listed) {
+/// Sorts by path and puts the routes of one path together.
+std::vector<SiteRoutes::Group> SiteRoutes::group(std::vector<Listed>& listed) {
   std::stable_sort(listed.begin(), listed.end(), [](const Listed& a, const Listed& b) { return a.path < b.path; });
-  std::vector<std::pair<std::string_view, Range>> groups;
+  std::vector<Group> groups;
   for (const auto& [path, candidate] : listed) {
-    if (groups.empty() || groups.back().first != path) {
-      groups.push_back({path, {static_cast<std::uint32_t>(candidates_.size()), 0}});
+    if (groups.empty() || groups.back().path != path) {
+      groups.push_back({path, {candidate, static_cast<std::uint32_t>(more_.size()), 0}});
+    } else {
+      more_.push_back(candidate);
+      ++groups.back().value.count;
     }
-    candidates_.push_back(candidate);
-    ++groups.back().second.count;
   }
   return groups;
 }
@@ -134,19 +133,24 @@ bool SiteRoutes::holds(Candidate candidate, const RequestView& request) const {
   return candidate.conditional == 0 || conditions_hold(*site_.routes[candidate.route].conditions, request);
 }
 
-std::size_t SiteRoutes::choose(Range range, const RequestView& request, PathKind kind, std::string_view path,
-                               RouteTracer* tracer) const {
-  for (std::uint32_t i = 0; i < range.count; ++i) {
-    const auto candidate = candidates_[range.begin + i];
-    const bool taken = holds(candidate, request);
-    if (tracer != nullptr) {
-      if (taken) {
-        tracer->taken(candidate.route, kind, path);
-      } else {
-        tracer->passed_over(candidate.route, kind, path);
-      }
+bool SiteRoutes::take(Candidate candidate, const RequestView& request, PathKind kind, std::string_view path,
+                      RouteTracer* tracer) const {
+  const bool taken = holds(candidate, request);
+  if (tracer != nullptr) {
+    if (taken) {
+      tracer->taken(candidate.route, kind, path);
+    } else {
+      tracer->passed_over(candidate.route, kind, path);
     }
-    if (taken) return candidate.route;
+  }
+  return taken;
+}
+
+std::size_t SiteRoutes::choose(const Candidates& candidates, const RequestView& request, PathKind kind,
+                               std::string_view path, RouteTracer* tracer) const {
+  if (take(candidates.first, request, kind, path, tracer)) return candidates.first.route;
+  for (const auto candidate : std::span(more_).subspan(candidates.begin, candidates.count)) {
+    if (take(candidate, request, kind, path, tracer)) return candidate.route;
   }
   return RouteTable::kNone;
 }
@@ -177,11 +181,9 @@ std::size_t SiteRoutes::find_regex(const RequestView& request, Captures& capture
 
 std::size_t SiteRoutes::select(const RequestView& request, Captures& captures, RouteTracer* tracer,
                                bool& gave_up) const {
-  if (!exact_.empty()) {
-    if (const auto found = exact_.find(request.path); found != exact_.end()) {
-      const auto route = choose(found->second, request, PathKind::kExact, found->first, tracer);
-      if (route != RouteTable::kNone) return route;
-    }
+  if (const auto* found = exact_.find(request.path)) {
+    const auto route = choose(*found, request, PathKind::kExact, request.path, tracer);
+    if (route != RouteTable::kNone) return route;
   }
   if (!regexes_.empty()) {
     const auto route = find_regex(request, captures, tracer, gave_up);

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "config/model.h"
+#include "routing/exact_paths.h"
 #include "routing/prefix_tree.h"
 #include "routing/regex.h"
 #include "routing/route_table.h"
@@ -45,11 +45,14 @@ class SiteRoutes {
     std::uint32_t route : 31;
     std::uint32_t conditional : 1;  // has more conditions than its path
   };
-  /// Routes with the same path, in the order of the file: a part of candidates_.
-  struct Range {
+  /// Routes with the same path, in the order of the file. The first, nearly always the only one, stands here, the
+  /// others are a part of more_.
+  struct Candidates {
+    Candidate first;
     std::uint32_t begin;
     std::uint32_t count;
   };
+  using Group = ExactPaths<Candidates>::Entry;
   struct CompiledRewrite {
     std::uint32_t route;
     Regex regex;
@@ -61,22 +64,25 @@ class SiteRoutes {
   };
 
   void compile(const config::Route& route, std::uint32_t index);
-  std::vector<std::pair<std::string_view, Range>> group(std::vector<Listed>& listed);
+  std::vector<Group> group(std::vector<Listed>& listed);
 
   const CompiledRewrite* find_rewrite(std::size_t route) const;
   bool holds(Candidate candidate, const RequestView& request) const;
-  std::size_t choose(Range range, const RequestView& request, PathKind kind, std::string_view path,
+  bool take(Candidate candidate, const RequestView& request, PathKind kind, std::string_view path,
+            RouteTracer* tracer) const;
+  std::size_t choose(const Candidates& candidates, const RequestView& request, PathKind kind, std::string_view path,
                      RouteTracer* tracer) const;
   std::size_t find_regex(const RequestView& request, Captures& captures, RouteTracer* tracer, bool& gave_up) const;
   std::size_t select(const RequestView& request, Captures& captures, RouteTracer* tracer, bool& gave_up) const;
 
-  const config::Site& site_;
-  std::unordered_map<std::string_view, Range> exact_;
+  // In the order in which a lookup needs them.
+  ExactPaths<Candidates> exact_;
+  std::vector<CompiledRewrite> rewrites_;  // ascending by route
   std::vector<RegexRoute> regexes_;
   PrefixTree prefixes_;
-  std::vector<Range> prefix_routes_;  // by key of prefixes_
-  std::vector<Candidate> candidates_;
-  std::vector<CompiledRewrite> rewrites_;  // ascending by route
+  std::vector<Candidates> prefix_routes_;  // by key of prefixes_
+  std::vector<Candidate> more_;
+  const config::Site& site_;
 };
 
 }  // namespace headgate::routing
