@@ -10,7 +10,7 @@ namespace headgate::observe {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
-constexpr std::size_t kFixedText = 1024;  // names, numbers and punctuation of a line
+constexpr std::size_t kFixedText = 1024;  // names, numbers and punctuation of a line, and blocks that reach beyond it
 constexpr std::size_t kWorstEscape = 6;   // \u00XX
 
 /// What a byte asks for within a JSON string.
@@ -93,48 +93,67 @@ char* put_escaped(char* out, unsigned char byte) {
 }
 
 /// Bytes side by side: the compiler makes of it what the machine has.
-template <std::size_t kSize>
-using Block [[gnu::vector_size(kSize)]] = signed char;
+using Block [[gnu::vector_size(16)]] = signed char;
 
-/// Copies kSize bytes. Marks in `odd` those that a JSON string cannot hold as they are: control characters and bytes
-/// with the high bit are below 0x20 when read with a sign.
-template <std::size_t kSize>
-void copy_block(char* to, const char* from, Block<kSize>& odd) {
-  Block<kSize> block;
-  std::memcpy(&block, from, kSize);
-  std::memcpy(to, &block, kSize);
-  odd |= (block < 0x20) | (block == '"') | (block == '\\');
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+constexpr std::uint64_t kHighBits = 0x8080808080808080;
+
+/// Has its high bit set in each byte that is zero, and perhaps in some above one.
+constexpr std::uint64_t zeros(std::uint64_t word) {
+  return (word - kOnes) & ~word & kHighBits;
 }
 
-/// All of the text in blocks of one size, of which the last two may overlap. False when a byte of it needs more care:
-/// what was written is void then. Takes at least kSize bytes.
-template <std::size_t kSize>
-bool copy_blocks(char* to, std::string_view text) {
-  Block<kSize> odd{};
-  std::size_t at = 0;
-  for (; at + kSize <= text.size(); at += kSize) copy_block<kSize>(to + at, text.data() + at, odd);
-  if (const std::size_t last = text.size() - kSize; last + kSize != at)
-    copy_block<kSize>(to + last, text.data() + last, odd);
-  std::array<std::uint64_t, kSize / 8> words;
-  std::memcpy(words.data(), &odd, kSize);
-  std::uint64_t any = 0;
-  for (const auto word : words) any |= word;
-  return any == 0;
-}
-
-/// As copy_blocks, of any length.
-bool copy_plain(char* to, std::string_view text) {
-  if (text.size() >= 16) return copy_blocks<16>(to, text);
-  if (text.size() >= 8) return copy_blocks<8>(to, text);
-  bool plain = true;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    to[i] = text[i];
-    plain = plain && kKinds[static_cast<unsigned char>(text[i])] == kPlain;
+/// Bytes that a JSON string cannot hold as they are.
+struct OddInJson {
+  /// Read with a sign, those with the high bit are below 0x20, too.
+  static Block in(Block bytes) { return (Block{} + 0x20 > bytes) | (bytes == '"') | (bytes == '\\'); }
+  static std::uint64_t in(std::uint64_t word) {
+    return ((word - kOnes * 0x20) & kHighBits) | (word & kHighBits) | zeros(word ^ kOnes * '"') |
+           zeros(word ^ kOnes * '\\');
   }
-  return plain;
+};
+
+/// Those that the combined format escapes.
+struct OddInCombined {
+  static Block in(Block bytes) { return OddInJson::in(bytes) | (bytes == 0x7f); }
+  static std::uint64_t in(std::uint64_t word) { return OddInJson::in(word) | zeros(word ^ kOnes * 0x7f); }
+};
+
+/// Copies text of at least sizeof(Unit) bytes, one unit after another, of which the last two may overlap. What of it
+/// was odd: zero when nothing was.
+template <class Odd, class Unit>
+Unit copy_units(char* to, std::string_view text) {
+  Unit odd{};
+  const auto copy = [&](std::size_t at) {
+    Unit unit;
+    std::memcpy(&unit, text.data() + at, sizeof unit);
+    std::memcpy(to + at, &unit, sizeof unit);
+    odd |= Odd::in(unit);
+  };
+  for (std::size_t at = 0; at + sizeof(Unit) < text.size(); at += sizeof(Unit)) copy(at);
+  copy(text.size() - sizeof(Unit));
+  return odd;
 }
 
-char* put_with_care(char* out, std::string_view text) {
+/// False when a byte of the text is odd: what was written is void then.
+template <class Odd>
+bool copy_plain(char* to, std::string_view text) {
+  if (text.size() >= sizeof(Block)) {
+    const auto odd = copy_units<Odd, Block>(to, text);
+    std::array<std::uint64_t, 2> words;
+    std::memcpy(words.data(), &odd, sizeof odd);
+    return (words[0] | words[1]) == 0;
+  }
+  if (text.size() >= 8) return copy_units<Odd, std::uint64_t>(to, text) == 0;
+  // Filled up with blanks, which are never odd.
+  std::uint64_t word = kOnes * ' ';
+  for (const char c : text) word = word << 8 | static_cast<unsigned char>(c);
+  for (std::size_t i = 0; i < text.size(); ++i) to[i] = text[i];
+  return Odd::in(word) == 0;
+}
+
+/// Out of line: nearly all strings are plain.
+[[gnu::noinline, gnu::cold]] char* put_with_care(char* out, std::string_view text) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   for (std::size_t at = 0; at < text.size();) {
     if (kKinds[bytes[at]] == kPlain) {
@@ -154,7 +173,7 @@ char* put_with_care(char* out, std::string_view text) {
 char* put_json_string(char* out, std::string_view text) {
   text = text.substr(0, kMaxLoggedString);
   *out++ = '"';
-  out = copy_plain(out, text) ? out + text.size() : put_with_care(out, text);
+  out = copy_plain<OddInJson>(out, text) ? out + text.size() : put_with_care(out, text);
   *out++ = '"';
   return out;
 }
@@ -164,9 +183,8 @@ char* put_field(char* out, std::string_view name, std::string_view value) {
   return put_json_string(put(out, name), value);
 }
 
-char* put_combined(char* out, std::string_view text) {
-  if (text.empty()) return put(out, "-");
-  for (const char c : text.substr(0, kMaxLoggedString)) {
+[[gnu::noinline, gnu::cold]] char* put_combined_with_care(char* out, std::string_view text) {
+  for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\') {
       out = put(out, "\\x");
@@ -177,6 +195,12 @@ char* put_combined(char* out, std::string_view text) {
     }
   }
   return out;
+}
+
+char* put_combined(char* out, std::string_view text) {
+  if (text.empty()) return put(out, "-");
+  text = text.substr(0, kMaxLoggedString);
+  return copy_plain<OddInCombined>(out, text) ? out + text.size() : put_combined_with_care(out, text);
 }
 
 void put_two(char* out, unsigned number) {
@@ -223,13 +247,15 @@ void LineTime::set(std::chrono::system_clock::time_point now) {
 }
 
 std::size_t line_bound(const AccessRecord& r) {
-  std::size_t bytes = 0;
-  for (const std::string_view text :
-       {r.request_id, r.client, r.method, r.host, r.uri, r.protocol, r.site, r.route, r.upstream, r.pool, r.server,
-        r.tls_version, r.user_agent, r.referer, r.rate_limited, r.error}) {
-    bytes += std::min(text.size(), kMaxLoggedString);
-  }
-  return bytes * kWorstEscape + kFixedText;
+  // Only these come from outside and may be long.
+  const std::size_t ours = r.client.size() + r.protocol.size() + r.site.size() + r.route.size() + r.upstream.size() +
+                           r.pool.size() + r.server.size() + r.tls_version.size() + r.rate_limited.size() +
+                           r.error.size();
+  const std::size_t theirs =
+      std::min(r.request_id.size(), kMaxLoggedString) + std::min(r.method.size(), kMaxLoggedString) +
+      std::min(r.host.size(), kMaxLoggedString) + std::min(r.uri.size(), kMaxLoggedString) +
+      std::min(r.user_agent.size(), kMaxLoggedString) + std::min(r.referer.size(), kMaxLoggedString);
+  return (ours + theirs) * kWorstEscape + kFixedText;
 }
 
 char* write_json_line(char* out, const AccessRecord& r, const LineTime& time) {

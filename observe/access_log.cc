@@ -283,25 +283,48 @@ void AccessLog::reopen() {
   }
 }
 
+namespace {
+
+/// The wall clock at a time of the monotonic one, which the caller has read anyway. It is compared with the system's
+/// twenty times a second, so that a line soon follows when that is set.
+class WallClock {
+ public:
+  std::chrono::system_clock::time_point at(TimePoint time) {
+    if (time - compared_at_ > kTrusted || time < compared_at_) {
+      compared_at_ = time;
+      wall_then_ = std::chrono::system_clock::now();
+    }
+    return wall_then_ + std::chrono::duration_cast<std::chrono::system_clock::duration>(time - compared_at_);
+  }
+
+ private:
+  static constexpr Duration kTrusted = std::chrono::milliseconds(50);
+  TimePoint compared_at_{};
+  std::chrono::system_clock::time_point wall_then_;
+};
+
+}  // namespace
+
 struct AccessLog::Writer::State {
   AccessLog::State& log;
+  WallClock wall;
   LineTime time;
   Chunk chunk;
 };
 
 AccessLog::Writer::Writer(AccessLog& log) {
-  if (log.state_) state_.reset(new State{*log.state_, {}, {}});
+  if (log.state_) state_.reset(new State{*log.state_, {}, {}, {}});
 }
 
 AccessLog::Writer::~Writer() {
   flush();
 }
 
-void AccessLog::Writer::log(const AccessRecord& record) {
+void AccessLog::Writer::log(const AccessRecord& record, TimePoint ended) {
   if (!state_) return;
   Chunk& chunk = state_->chunk;
   chunk.reserve(line_bound(record));
-  state_->time.set(std::chrono::system_clock::now());
+  state_->time.set(state_->wall.at(ended));
   char* const from = chunk.data.get() + chunk.size;
   char* const to = state_->log.format == config::AccessLog::Format::kJson
                        ? write_json_line(from, record, state_->time)

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/time.h"
 #include "config/model.h"
 
 namespace headgate::observe {
@@ -63,7 +64,8 @@ class AccessLog {
    public:
     explicit Writer(AccessLog& log);
     ~Writer();  ///< flushes
-    void log(const AccessRecord& record);
+    /// `ended`: when the response did; the line's time is of the wall clock then.
+    void log(const AccessRecord& record, TimePoint ended);
     bool empty() const;
     void flush();
 

@@ -93,7 +93,7 @@ void Request::append(const routing::Variable& variable, std::string& out) const 
   }
 }
 
-observe::AccessRecord Request::record() const {
+observe::AccessRecord Request::record(TimePoint ended) const {
   const auto& head = exchange.request;
   observe::AccessRecord record;
   record.request_id = request_id;
@@ -105,7 +105,7 @@ observe::AccessRecord Request::record() const {
   record.status = exchange.status();
   record.bytes_in = exchange.body_bytes();
   record.bytes_out = exchange.bytes_out();
-  record.duration = Clock::now() - exchange.started_at();
+  record.duration = ended - exchange.started_at();
   if (site != nullptr) record.site = site->name;
   if (route != nullptr) record.route = route->name;
   record.upstream = upstream;

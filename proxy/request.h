@@ -63,7 +63,7 @@ class Request final : public routing::Variables, public RoutePlace {
   void append(const routing::Variable& variable, std::string& out) const override;
 
   /// Everything of it that the access log prints.
-  observe::AccessRecord record() const;
+  observe::AccessRecord record(TimePoint ended) const;
 
  private:
   void apply_response_headers(http::ResponseHead& head);

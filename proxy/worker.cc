@@ -200,7 +200,8 @@ Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection
     failed = true;
   }
   if (failed) co_await request.respond_error(500, "internal");
-  log_.log(request.record());
+  const TimePoint ended = Clock::now();
+  log_.log(request.record(ended), ended);
   bump(requests_, 1);
   bump(in_flight_, static_cast<std::uint64_t>(-1));
 }

@@ -61,7 +61,7 @@ void log_line(benchmark::State& state) {
   headgate::observe::AccessLog log({headgate::config::AccessLog::Format::kJson, "/dev/null"});
   headgate::observe::AccessLog::Writer writer(log);
   const AccessRecord record = usual();
-  for (auto _ : state) writer.log(record);
+  for (auto _ : state) writer.log(record, headgate::Clock::now());
 }
 
 BENCHMARK(format_json);

@@ -58,7 +58,7 @@ TEST_F(AccessLogTest, OffOpensNothing) {
   AccessLog log({config::AccessLog::Format::kOff, path("no/such/folder")});
   EXPECT_FALSE(log.enabled());
   AccessLog::Writer writer(log);
-  writer.log(record("/"));
+  writer.log(record("/"), Clock::now());
   EXPECT_TRUE(writer.empty());
   writer.flush();
   log.reopen();
@@ -79,11 +79,11 @@ TEST_F(AccessLogTest, EverythingIsWrittenAtTheEnd) {
     AccessLog log(to(path("log")));
     EXPECT_TRUE(log.enabled());
     AccessLog::Writer writer(log);
-    writer.log(record("/1"));
+    writer.log(record("/1"), Clock::now());
     EXPECT_FALSE(writer.empty());
     writer.flush();
     EXPECT_TRUE(writer.empty());
-    writer.log(record("/2"));
+    writer.log(record("/2"), Clock::now());
   }
   EXPECT_THAT(uris_in(path("log")), testing::ElementsAre("/1", "/2"));
   EXPECT_EQ(std::filesystem::status(path("log")).permissions() & std::filesystem::perms::others_all,
@@ -94,7 +94,7 @@ TEST_F(AccessLogTest, CombinedFormat) {
   {
     AccessLog log({config::AccessLog::Format::kCombined, path("log")});
     AccessLog::Writer writer(log);
-    writer.log(record("/1"));
+    writer.log(record("/1"), Clock::now());
   }
   std::ifstream in(path("log"));
   std::string line;
@@ -106,7 +106,7 @@ TEST_F(AccessLogTest, AppendsToWhatIsThere) {
   for (const char* uri : {"/1", "/2"}) {
     AccessLog log(to(path("log")));
     AccessLog::Writer writer(log);
-    writer.log(record(uri));
+    writer.log(record(uri), Clock::now());
   }
   EXPECT_THAT(uris_in(path("log")), testing::ElementsAre("/1", "/2"));
 }
@@ -121,7 +121,7 @@ TEST_F(AccessLogTest, WorkersWriteWholeLinesInTheirOwnOrder) {
       workers.emplace_back([&log, w] {
         AccessLog::Writer writer(log);
         for (int i = 0; i < kLines; ++i) {
-          writer.log(record(std::string("/").append(std::to_string(w)).append("/").append(std::to_string(i))));
+          writer.log(record(std::string("/").append(std::to_string(w)).append("/").append(std::to_string(i))), Clock::now());
           if (i % 97 == 0) writer.flush();
         }
       });
@@ -141,13 +141,13 @@ TEST_F(AccessLogTest, ReopenAfterARename) {
   {
     AccessLog log(to(path("log")));
     AccessLog::Writer writer(log);
-    writer.log(record("/old1"));
+    writer.log(record("/old1"), Clock::now());
     writer.flush();
     std::filesystem::rename(path("log"), path("log.1"));
-    writer.log(record("/old2"));
+    writer.log(record("/old2"), Clock::now());
     writer.flush();
     log.reopen();
-    writer.log(record("/new"));
+    writer.log(record("/new"), Clock::now());
   }
   EXPECT_THAT(uris_in(path("log.1")), testing::ElementsAre("/old1", "/old2"));
   EXPECT_THAT(uris_in(path("log")), testing::ElementsAre("/new"));
@@ -160,7 +160,7 @@ TEST_F(AccessLogTest, AFailedReopenKeepsTheOldFile) {
     AccessLog::Writer writer(log);
     std::filesystem::rename(path("sub"), path("moved"));
     log.reopen();
-    writer.log(record("/1"));
+    writer.log(record("/1"), Clock::now());
   }
   EXPECT_THAT(uris_in(path("moved/log")), testing::ElementsAre("/1"));
 }
@@ -175,7 +175,7 @@ TEST_F(AccessLogTest, APipeThatNobodyReadsHoldsNobodyUp) {
   {
     AccessLog log(to(path("pipe")));
     AccessLog::Writer writer(log);
-    for (std::uint64_t i = 0; i < kLines; ++i) writer.log(record(uri));  // 27 MB, more than queue and pipe take
+    for (std::uint64_t i = 0; i < kLines; ++i) writer.log(record(uri), Clock::now());  // 27 MB, more than queue and pipe take
     writer.flush();
     lost = log.dropped();
     EXPECT_GT(lost, 0u);
@@ -210,7 +210,7 @@ TEST_F(AccessLogTest, ASlowPipeGetsEverything) {
   {
     AccessLog::Writer writer(log);
     const std::string uri(900, 'y');
-    for (int i = 0; i < kLines; ++i) writer.log(record(uri));
+    for (int i = 0; i < kLines; ++i) writer.log(record(uri), Clock::now());
   }
   reading.join();
   EXPECT_EQ(seen, kLines);
@@ -226,7 +226,7 @@ TEST_F(AccessLogTest, AReaderThatLeavesIsNoSignalAndLinesAreCounted) {
   reader.reset();
   {
     AccessLog::Writer writer(log);
-    for (int i = 0; i < 10; ++i) writer.log(record("/lost"));
+    for (int i = 0; i < 10; ++i) writer.log(record("/lost"), Clock::now());
   }
   while (log.dropped() < 10) std::this_thread::yield();
   EXPECT_EQ(log.dropped(), 10u);

@@ -102,8 +102,8 @@ TEST_F(AnswersTest, ErrorsAreShortAndNamed) {
   EXPECT_EQ(exchange->body, "503 Service Unavailable\ntry again\n");
   EXPECT_EQ(exchange->field("Cache-Control"), "no-store");
   EXPECT_STREQ(request->error, "no_healthy_server");
-  EXPECT_EQ(request->record().status, 503);
-  EXPECT_EQ(request->record().error, "no_healthy_server");
+  EXPECT_EQ(request->record(Clock::now()).status, 503);
+  EXPECT_EQ(request->record(Clock::now()).error, "no_healthy_server");
 }
 
 TEST_F(AnswersTest, AnErrorAfterTheHeadBreaksOff) {
