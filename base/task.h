@@ -113,6 +113,12 @@ class [[nodiscard]] Task {
   explicit operator bool() const noexcept { return frame_ || ready_; }
   bool done() const noexcept { return frame_ ? frame_.done() : ready_.has_value(); }
 
+  /// Once it is done(): what co_await would give, once.
+  T take() {
+    if (frame_) return frame_.promise().take();
+    if constexpr (!std::is_void_v<T>) return std::move(*ready_);
+  }
+
   /// Runs it up to its first wait, beside its owner, who must co_await it later.
   void start() {
     if (!frame_) return;
@@ -134,10 +140,7 @@ class [[nodiscard]] Task {
         promise.continuation = owner;
         return true;
       }
-      T await_resume() const {
-        if (task.frame_) return task.frame_.promise().take();
-        if constexpr (!std::is_void_v<T>) return std::move(*task.ready_);
-      }
+      T await_resume() const { return task.take(); }
     };
     return Awaiter{*this};
   }

@@ -25,8 +25,9 @@ class ClientExchange {
   virtual Task<Result<>> write(std::span<const char> data, bool last) = 0;
   virtual Task<Result<>> finish(const Fields* trailers) = 0;
 
-  /// The next head: interim ones (status below 200) first, the final one (or 101) last. Valid until the next read.
-  virtual Task<Result<const ResponseHead*>> read_head(TimePoint deadline) = 0;
+  /// The next head: interim ones (status below 200) first, the final one (or 101) last. Valid until the next read,
+  /// and the caller's to change.
+  virtual Task<Result<ResponseHead*>> read_head(TimePoint deadline) = 0;
 
   /// The next piece of the content; empty at the end. Valid until the next call.
   virtual Task<Result<std::span<const char>>> read_body(TimePoint deadline) = 0;

@@ -11,88 +11,55 @@ namespace {
 constexpr HeadLimits kOriginLimits{64 * 1024, 256};
 constexpr unsigned kMaxInterim = 32;
 
-iovec piece(std::string_view text) {
-  return {const_cast<char*>(text.data()), text.size()};
-}
-
 }  // namespace
 
 Http1ClientExchange::Http1ClientExchange(Loop& loop, ByteStream& stream, Duration idle)
     : loop_(loop),
       stream_(stream),
       idle_(idle),
-      out_(loop.buffers()),
+      out_(loop, stream, Side::kUpstream),
       parser_(Http1Parser::Kind::kResponse, kOriginLimits) {}
 
 // --- the request --------------------------------------------------------------------------------------------------
 
 void Http1ClientExchange::start(const RequestHead& head) {
   method_ = head.method;
-  out_.append_all(head.method_name, " ", head.target, " HTTP/1.1\r\nHost: ", head.authority, "\r\n");
-  for (const auto& field : head.fields) write_field(field.name, field.value, out_);
+  ByteWriter& out = out_.buffered;
+  out.append_all(head.method_name, " ", head.target, " HTTP/1.1\r\nHost: ", head.authority, "\r\n");
+  for (const auto& field : head.fields) write_field(field.name, field.value, out);
   chunked_ = head.body == BodyKind::kChunked;
   if (chunked_) {
-    out_.append("Transfer-Encoding: chunked\r\n");
+    out.append("Transfer-Encoding: chunked\r\n");
   } else if (head.body == BodyKind::kLength) {
-    out_.append("Content-Length: ");
-    out_.append_number(head.content_length);
-    out_.append("\r\n");
+    out.append("Content-Length: ");
+    out.append_number(head.content_length);
+    out.append("\r\n");
   } else if (head.method == Method::kPost || head.method == Method::kPut || head.method == Method::kPatch) {
-    out_.append("Content-Length: 0\r\n");  // RFC 9110 section 8.6: these expect content
+    out.append("Content-Length: 0\r\n");  // RFC 9110 section 8.6: these expect content
   }
-  if (!head.upgrade.empty()) out_.append_all("Connection: upgrade\r\nUpgrade: ", head.upgrade, "\r\n");
-  out_.append("\r\n");
+  if (!head.upgrade.empty()) out.append_all("Connection: upgrade\r\nUpgrade: ", head.upgrade, "\r\n");
+  out.append("\r\n");
 }
 
-Http1ClientExchange::Pieces Http1ClientExchange::gather(const ChunkHead& chunk, std::span<const char> data, bool last) {
-  Pieces pieces;
-  if (!out_.empty()) pieces.push_back({out_.data(), out_.size()});
-  if (!data.empty()) {
-    if (chunked_) pieces.push_back(piece(chunk.text()));
-    pieces.push_back({const_cast<char*>(data.data()), data.size()});
-  }
-  if (chunked_) {
-    if (last) {
-      pieces.push_back(piece(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n"));
-    } else if (!data.empty()) {
-      pieces.push_back(piece("\r\n"));
-    }
-  }
-  return pieces;
-}
-
-/// Nearly always the transport takes all of it at once.
 Task<Result<>> Http1ClientExchange::write(std::span<const char> data, bool last) {
-  const ChunkHead chunk(data.size());
-  const Pieces pieces = gather(chunk, data, last);
-  if (pieces.empty()) return written(last);
-  const IoResult put = stream_.try_write({pieces.data(), pieces.size()});
-  if (put.kind == IoResult::Kind::kError) return put.error;
-  std::size_t whole = 0;
-  for (const auto& part : pieces) whole += part.iov_len;
-  if (put.bytes < whole) return write_rest(chunk, data, last, put.bytes);
-  return written(last);
+  const auto framing = chunked_ ? Http1Output::Framing::kChunked : Http1Output::Framing::kPlain;
+  auto writing = out_.write(data, framing, last, idle_);
+  if (!last) return writing;
+  if (!writing.done()) return await_end(std::move(writing));
+  const auto sent = writing.take();
+  sent_ = sent.has_value();
+  return sent;
 }
 
-/// What the transport did not take, from the byte after `sent`.
-Task<Result<>> Http1ClientExchange::write_rest(ChunkHead chunk, std::span<const char> data, bool last,
-                                               std::size_t sent) {
-  Pieces pieces = gather(chunk, data, last);
-  const auto rest = consume({pieces.data(), pieces.size()}, sent);
-  const auto done = co_await write_all(stream_, rest, loop_, idle_, Side::kUpstream);
-  if (!done) co_return done.error();
-  co_return written(last);
-}
-
-Result<> Http1ClientExchange::written(bool last) {
-  out_.clear();
-  sent_ = sent_ || last;
-  return {};
+Task<Result<>> Http1ClientExchange::await_end(Task<Result<>> writing) {
+  const auto sent = co_await writing;
+  sent_ = sent.has_value();
+  co_return sent;
 }
 
 Task<Result<>> Http1ClientExchange::finish(const Fields* trailers) {
   if (chunked_ && trailers != nullptr && !trailers->empty()) {
-    write_last_chunk(trailers, out_);
+    write_last_chunk(trailers, out_.buffered);
     chunked_ = false;
   }
   return write({}, true);
@@ -133,7 +100,7 @@ std::optional<Error> Http1ClientExchange::failed_wait(Wake wake) {
   return stream_error(wake, Side::kUpstream);
 }
 
-Task<Result<const ResponseHead*>> Http1ClientExchange::read_head(TimePoint deadline) {
+Task<Result<ResponseHead*>> Http1ClientExchange::read_head(TimePoint deadline) {
   for (;;) {
     if (begin_ < end_) {
       const auto outcome = take_head();

@@ -4,13 +4,10 @@
 
 #include <optional>
 
-#include <boost/container/static_vector.hpp>
-
-#include "base/byte_writer.h"
 #include "base/loop.h"
 #include "http/client_exchange.h"
+#include "http/http1_output.h"
 #include "http/http1_parser.h"
-#include "http/http1_writer.h"
 
 namespace headgate::http {
 
@@ -22,7 +19,7 @@ class Http1ClientExchange final : public ClientExchange {
   void start(const RequestHead& head) override;
   Task<Result<>> write(std::span<const char> data, bool last) override;
   Task<Result<>> finish(const Fields* trailers) override;
-  Task<Result<const ResponseHead*>> read_head(TimePoint deadline) override;
+  Task<Result<ResponseHead*>> read_head(TimePoint deadline) override;
   Task<Result<std::span<const char>>> read_body(TimePoint deadline) override;
   bool body_finished() const override { return body_finished_; }
   bool body_ready() override;
@@ -37,10 +34,7 @@ class Http1ClientExchange final : public ClientExchange {
   static void operator delete(void* memory, std::size_t size) noexcept { free_frame(memory, size); }
 
  private:
-  using Pieces = boost::container::static_vector<iovec, 4>;
-  Pieces gather(const ChunkHead& chunk, std::span<const char> data, bool last);
-  Task<Result<>> write_rest(ChunkHead chunk, std::span<const char> data, bool last, std::size_t sent);
-  Result<> written(bool last);
+  Task<Result<>> await_end(Task<Result<>> writing);
 
   enum class Filled { kBytes, kNothing, kEnd, kFailed };
   Filled fill(std::size_t block);
@@ -56,7 +50,7 @@ class Http1ClientExchange final : public ClientExchange {
   Duration idle_;
   Method method_ = Method::kGet;
 
-  ByteWriter out_;
+  Http1Output out_;
   bool chunked_ = false;
   bool sent_ = false;
 

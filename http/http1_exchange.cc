@@ -15,8 +15,6 @@ namespace {
 constexpr std::uint64_t kMaxDrained = 64 * 1024;
 constexpr std::uint64_t kFilePiece = 1024 * 1024;
 constexpr std::string_view kCrlf = "\r\n";
-constexpr std::string_view kEndAfterChunk = "\r\n0\r\n\r\n";
-constexpr std::string_view kEnd = "0\r\n\r\n";
 
 iovec piece(std::string_view text) {
   return {const_cast<char*>(text.data()), text.size()};
@@ -25,7 +23,10 @@ iovec piece(std::string_view text) {
 }  // namespace
 
 Http1Session::H1Exchange::H1Exchange(Http1Session& session, Http1Parser& parser)
-    : Exchange(session.loop_, session.connection_), session_(session), parser_(parser), out_(session.loop_.buffers()) {}
+    : Exchange(session.loop_, session.connection_),
+      session_(session),
+      parser_(parser),
+      out_(session.loop_, session.stream_, Side::kDownstream) {}
 
 void Http1Session::H1Exchange::begin_body() {
   kind_ = parser_.body_kind();
@@ -75,12 +76,12 @@ Task<bool> Http1Session::H1Exchange::departed() {
 /// goes out with the answer; a client that lets so much lie unread goes on by itself (RFC 9110 section 10.1.1).
 Result<> Http1Session::H1Exchange::send_continue() {
   continue_due_ = false;
-  if (writing_ || !out_.empty()) return {};
+  if (out_.waiting() || !out_.buffered.empty()) return {};
   constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   const iovec pieces[] = {piece(kContinue)};
   const IoResult put = session_.stream_.try_write(pieces);
   if (put.kind == IoResult::Kind::kError) return broken(put.error);
-  if (put.bytes < kContinue.size()) out_.append(kContinue.substr(put.bytes));
+  if (put.bytes < kContinue.size()) out_.buffered.append(kContinue.substr(put.bytes));
   return {};
 }
 
@@ -204,29 +205,29 @@ Result<> Http1Session::H1Exchange::broken(Error error) {
 Task<Result<>> Http1Session::H1Exchange::send_interim(const ResponseHead& head) {
   if (request.version != Version::kHttp11 || status_ != 0) return Result<>();
   if (head.status == 100) continue_due_ = false;
-  write_response_head(head, out_);
-  out_.append(kCrlf);
+  write_response_head(head, out_.buffered);
+  out_.buffered.append(kCrlf);
   return flush();
 }
 
 void Http1Session::H1Exchange::start(const ResponseHead& head) {
   status_ = head.status;
-  const bool no_content = has_no_content(head.status, request.method);
-  write_response_head(head, out_);
-  if (!head.fields.has(FieldId::kDate)) out_.append(date_field());
+  ByteWriter& out = out_.buffered;
+  write_response_head(head, out);
+  if (!head.fields.has(FieldId::kDate)) out.append(date_field());
   if (head.content_length && head.status >= 200 && head.status != 204) {
-    out_.append("Content-Length: ");
-    out_.append_number(*head.content_length);
-    out_.append(kCrlf);
+    out.append("Content-Length: ");
+    out.append_number(*head.content_length);
+    out.append(kCrlf);
   }
-  if (no_content) {
+  if (has_no_content(head.status, request.method)) {
     framing_ = Framing::kNone;
   } else if (head.content_length) {
     framing_ = Framing::kLength;
     response_left_ = *head.content_length;
   } else if (request.version == Version::kHttp11) {
     framing_ = Framing::kChunked;
-    out_.append("Transfer-Encoding: chunked\r\n");
+    out.append("Transfer-Encoding: chunked\r\n");
   } else {
     framing_ = Framing::kUntilClose;
     close_ = true;
@@ -237,11 +238,12 @@ void Http1Session::H1Exchange::start(const ResponseHead& head) {
   const bool unread = !body_finished_ && (continue_due_ || head.status >= 400);
   close_ = close_ || !parser_.keep_alive() || session_.draining_ || last || unread;
   if (close_) {
-    out_.append("Connection: close\r\n");
+    out.append("Connection: close\r\n\r\n");
   } else if (request.version == Version::kHttp10) {
-    out_.append("Connection: keep-alive\r\n");
+    out.append("Connection: keep-alive\r\n\r\n");
+  } else {
+    out.append(kCrlf);
   }
-  out_.append(kCrlf);
 }
 
 /// Books content against the declared length.
@@ -256,59 +258,29 @@ Result<> Http1Session::H1Exchange::account(std::uint64_t size) {
   return {};
 }
 
-Http1Session::H1Exchange::Pieces Http1Session::H1Exchange::gather(const ChunkHead& chunk, std::span<const char> data,
-                                                                  bool last) {
-  Pieces pieces;
-  if (!out_.empty()) pieces.push_back({out_.data(), out_.size()});
-  if (framing_ == Framing::kChunked && !data.empty()) pieces.push_back(piece(chunk.text()));
-  if (!data.empty()) pieces.push_back({const_cast<char*>(data.data()), data.size()});
-  if (framing_ == Framing::kChunked) {
-    if (last) {
-      pieces.push_back(piece(data.empty() ? kEnd : kEndAfterChunk));
-    } else if (!data.empty()) {
-      pieces.push_back(piece(kCrlf));
-    }
-  }
-  return pieces;
-}
-
-/// Nearly always the transport takes all of it at once.
 Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool last) {
   if (framing_ == Framing::kNone) data = {};
   if (const auto booked = account(data.size()); !booked) return booked;
   bytes_out_ += data.size();
-  const ChunkHead chunk(data.size());
-  const Pieces pieces = gather(chunk, data, last);
-  if (pieces.empty()) return written(last);
   if (downstream_failed_) return Error{Errc::kClosed, Side::kDownstream, "client_closed"};
-  const IoResult put = session_.stream_.try_write({pieces.data(), pieces.size()});
-  if (put.kind == IoResult::Kind::kError) return broken(put.error);
-  std::size_t whole = 0;
-  for (const auto& piece : pieces) whole += piece.iov_len;
-  if (put.bytes < whole) return write_rest(chunk, data, last, put.bytes);
-  return written(last);
+  const auto framing = framing_ == Framing::kChunked ? Http1Output::Framing::kChunked : Http1Output::Framing::kPlain;
+  auto writing = out_.write(data, framing, last, idle());
+  if (writing.done()) return written(writing.take(), last);
+  return await_written(std::move(writing), last);
 }
 
-/// What the transport did not take, from the byte after `sent`.
-Task<Result<>> Http1Session::H1Exchange::write_rest(ChunkHead chunk, std::span<const char> data, bool last,
-                                                    std::size_t sent) {
-  Pieces pieces = gather(chunk, data, last);
-  const auto rest = consume({pieces.data(), pieces.size()}, sent);
-  writing_ = true;
-  const auto done = co_await write_all(session_.stream_, rest, session_.loop_, idle(), Side::kDownstream);
-  writing_ = false;
-  if (!done) co_return broken(done.error());
-  co_return written(last);
+Task<Result<>> Http1Session::H1Exchange::await_written(Task<Result<>> writing, bool last) {
+  const auto sent = co_await writing;
+  co_return written(sent, last);
 }
 
-Result<> Http1Session::H1Exchange::written(bool last) {
-  out_.clear();
-  if (last) {
-    if (framing_ == Framing::kLength && response_left_ > 0) {
-      abort();
-    } else {
-      finished_ = true;
-    }
+Result<> Http1Session::H1Exchange::written(const Result<>& sent, bool last) {
+  if (!sent) return broken(sent.error());
+  if (!last) return {};
+  if (framing_ == Framing::kLength && response_left_ > 0) {
+    abort();
+  } else {
+    finished_ = true;
   }
   return {};
 }
@@ -320,7 +292,7 @@ Task<Result<>> Http1Session::H1Exchange::flush() {
 Task<Result<>> Http1Session::H1Exchange::finish(const Fields* trailers) {
   if (trailers == nullptr || trailers->empty() || framing_ != Framing::kChunked) return write({}, true);
   finished_ = true;
-  write_last_chunk(trailers, out_);
+  write_last_chunk(trailers, out_.buffered);
   framing_ = Framing::kNone;
   return write({}, true);
 }
@@ -394,8 +366,8 @@ Task<Result<>> Http1Session::H1Exchange::copy_file(int file, std::uint64_t offse
 Task<Result<Exchange::Tunnel>> Http1Session::H1Exchange::upgrade(const ResponseHead& head) {
   status_ = head.status;
   tunnelled_ = true;
-  write_response_head(head, out_);
-  out_.append("Connection: upgrade\r\n\r\n");
+  write_response_head(head, out_.buffered);
+  out_.buffered.append("Connection: upgrade\r\n\r\n");
   const auto sent = co_await flush();
   if (!sent) co_return sent.error();
   // Behind a chunked body that did not end with the head's block, the rest lies in the body's.

@@ -2,11 +2,8 @@
 // One request and its answer on an HTTP/1 connection. Private to http1_session.
 #pragma once
 
-#include <boost/container/static_vector.hpp>
-
-#include "base/byte_writer.h"
+#include "http/http1_output.h"
 #include "http/http1_session.h"
-#include "http/http1_writer.h"
 
 namespace headgate::http {
 
@@ -57,10 +54,8 @@ class Http1Session::H1Exchange final : public Exchange {
   Result<> send_continue();
   End concluded();
   Task<End> conclude_unread();
-  using Pieces = boost::container::static_vector<iovec, 4>;
-  Pieces gather(const ChunkHead& chunk, std::span<const char> data, bool last);
-  Task<Result<>> write_rest(ChunkHead chunk, std::span<const char> data, bool last, std::size_t sent);
-  Result<> written(bool last);
+  Task<Result<>> await_written(Task<Result<>> writing, bool last);
+  Result<> written(const Result<>& sent, bool last);
   Task<Result<>> send_file(int file, std::uint64_t offset, std::uint64_t count);
   Task<Result<>> copy_file(int file, std::uint64_t offset, std::uint64_t count);
   Result<> account(std::uint64_t size);
@@ -81,8 +76,7 @@ class Http1Session::H1Exchange final : public Exchange {
   std::size_t body_end_ = 0;
 
   // the response
-  ByteWriter out_;        // a head that has not been sent
-  bool writing_ = false;  // write_rest() waits for the transport
+  Http1Output out_;  // buffers a head that has not been sent
   Framing framing_ = Framing::kNone;
   std::uint64_t response_left_ = 0;
   bool close_ = false;

@@ -83,7 +83,8 @@ Task<Attempt::Result> Attempt::run() {
     co_await switch_protocols(**head);
   } else {
     // Failures after the head are broken off here: nothing is left to answer then.
-    start_answer(**head);
+    remove_hop_by_hop((*head)->fields, false);
+    request_.start(**head);
     const auto sent = co_await download();
     if (!sent) {
       request_.error = sent.error().reason;
@@ -178,7 +179,7 @@ Task<> Attempt::stop_watching() {
 // --- the answer ---------------------------------------------------------------------------------------------------
 
 /// The final head, with interim ones passed on.
-Task<headgate::Result<const http::ResponseHead*>> Attempt::await_head() {
+Task<headgate::Result<http::ResponseHead*>> Attempt::await_head() {
   Silence silence(*this, timeouts_.first_byte);
   for (;;) {
     if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted
@@ -190,22 +191,10 @@ Task<headgate::Result<const http::ResponseHead*>> Attempt::await_head() {
     const int status = (*head)->status;
     if (status >= 200 || status == 101) co_return *head;
     if (status == 100) continue;  // ours was sent when the body was first read
-    http::ResponseHead interim;
-    interim.status = status;
-    interim.fields = (*head)->fields;
-    remove_hop_by_hop(interim.fields, false);
-    const auto sent = co_await exchange_.send_interim(interim);
+    remove_hop_by_hop((*head)->fields, false);
+    const auto sent = co_await exchange_.send_interim(**head);
     if (!sent) co_return sent.error();
   }
-}
-
-void Attempt::start_answer(const http::ResponseHead& head) {
-  http::ResponseHead out;
-  out.status = head.status;
-  out.fields = head.fields;
-  out.content_length = head.content_length;
-  remove_hop_by_hop(out.fields, false);
-  request_.start(out);
 }
 
 /// The head goes out with the first bytes of the content when these are there, else at once.
@@ -243,7 +232,7 @@ Task<headgate::Result<std::span<const char>>> Attempt::await_piece() {
 }
 
 /// A 101, which only who has asked for it gets. Failures are broken off, as above.
-Task<> Attempt::switch_protocols(const http::ResponseHead& head) {
+Task<> Attempt::switch_protocols(http::ResponseHead& head) {
   // While the body is still on its way the client's bytes have a reader, who would fight with the tunnel's.
   if (!upgrade_asked_ || uploading_) {
     co_await request_.respond_error(502, "upstream_unasked_upgrade");
@@ -254,12 +243,9 @@ Task<> Attempt::switch_protocols(const http::ResponseHead& head) {
   if (!ended) request_.error = ended.error().reason;
 }
 
-Task<headgate::Result<>> Attempt::tunnel(const http::ResponseHead& head) {
-  http::ResponseHead out;
-  out.status = head.status;
-  out.fields = head.fields;
-  remove_hop_by_hop(out.fields, true);
-  const auto client = co_await exchange_.upgrade(out);
+Task<headgate::Result<>> Attempt::tunnel(http::ResponseHead& head) {
+  remove_hop_by_hop(head.fields, true);
+  const auto client = co_await exchange_.upgrade(head);
   if (!client) co_return client.error();
   const auto origin = origin_.upgrade();
   TunnelEnd client_end{*client->stream, client->early};

@@ -39,13 +39,12 @@ class Attempt {
   Task<headgate::Result<>> send_body();
 
   // the answer
-  Task<headgate::Result<const http::ResponseHead*>> await_head();
-  void start_answer(const http::ResponseHead& head);
+  Task<headgate::Result<http::ResponseHead*>> await_head();
   Task<headgate::Result<>> download();
-  Task<> switch_protocols(const http::ResponseHead& head);
+  Task<> switch_protocols(http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
   Task<headgate::Result<std::span<const char>>> await_piece();
-  Task<headgate::Result<>> tunnel(const http::ResponseHead& head);
+  Task<headgate::Result<>> tunnel(http::ResponseHead& head);
 
   // the client, watched while the origin is silent
   Task<> watch_client();
