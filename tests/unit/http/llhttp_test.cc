@@ -21,7 +21,8 @@ constexpr std::string_view kRequestLines[] = {
     "GET /#a HTTP/1.1\r\n",        "DELETE  /x HTTP/1.1\r\n",
     "HEAD /x  HTTP/1.1\r\n",       "BREW / HTTP/1.1\r\n",
     "GET / HTTP/2.0\r\n",          "PRI * HTTP/2.0\r\n",
-    "CONNECT a:1 HTTP/1.1\r\n",    "DESCRIBE rtsp://a RTSP/1.0\r\n"};
+    "CONNECT a:1 HTTP/1.1\r\n",    "CONNECT HTTP/1.1\r\n",
+    "CONNECT  HTTP/1.1\r\n",       "DESCRIBE rtsp://a RTSP/1.0\r\n"};
 constexpr std::string_view kStatusLines[] = {
     "HTTP/1.1 200 OK\r\n", "HTTP/1.0 404 Not Found\r\n", "HTTP/1.1 204\r\n",
     "HTTP/1.1 304 \r\n",   "HTTP/1.1 101 Up\r\n",        "HTTP/1.1 600 High\r\n",
@@ -51,9 +52,15 @@ constexpr std::string_view kFields[] = {"Host: a\r\n",
 constexpr std::string_view kChunks[] = {"5\r\nhello\r\n",       "A\r\n0123456789\r\n", "1;a\r\nx\r\n", "1;a=b\r\nx\r\n",
                                         "1;a=\"b c\"\r\nx\r\n", "1;a=b;c\r\nx\r\n",    "1;;\r\nx\r\n", "1;a=\r\nx\r\n",
                                         "1 \r\nx\r\n",          "0002\r\n\r\n\r\n",    "1\nx\r\n",     "5\r\nhello"};
-constexpr std::string_view kEnds[] = {"0\r\n\r\n",        "0\r\nX-T: 1\r\n\r\n",     "00;x\r\nA: b\r\nC:\r\n\r\n",
-                                      "0\r\n: x\r\n\r\n", "0\r\nX: 1\r\n y\r\n\r\n", "0\n\r\n",
-                                      "0\r\n\n",          "0\r\nX: 1\n\r\n"};
+constexpr std::string_view kEnds[] = {"0\r\n\r\n",
+                                      "0\r\nX-T: 1\r\n\r\n",
+                                      "00;x\r\nA: b\r\nC:\r\n\r\n",
+                                      "0\r\n: x\r\n\r\n",
+                                      "0\r\nContent-Length: x\r\n\r\n",
+                                      "0\r\nX: 1\r\n y\r\n\r\n",
+                                      "0\n\r\n",
+                                      "0\r\n\n",
+                                      "0\r\nX: 1\n\r\n"};
 
 class Writer {
  public:
