@@ -157,6 +157,12 @@ bool same_words(const Entry& entry, const char* name) {
   return same_word<Word>(entry, name, entry.size - sizeof(Word));
 }
 
+constexpr auto kNames = [] {
+  std::array<std::string_view, std::size(kKnown) + 1> names{};
+  for (const auto& known : kKnown) names[static_cast<std::size_t>(known.id)] = known.name;
+  return names;
+}();
+
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
@@ -181,6 +187,32 @@ FieldId field_id(std::string_view name) {
                     : entry.size >= 4 ? same_words<std::uint32_t>(entry, name.data())
                                       : same_words<std::uint8_t>(entry, name.data());
   return same ? entry.id : FieldId::kOther;
+}
+
+std::string_view field_name(FieldId id) {
+  return kNames[static_cast<std::size_t>(id)];
+}
+
+bool may_be_trailer(FieldId id) {
+  switch (id) {
+    case FieldId::kAuthorization:
+    case FieldId::kCacheControl:
+    case FieldId::kConnection:
+    case FieldId::kContentEncoding:
+    case FieldId::kContentLength:
+    case FieldId::kContentRange:
+    case FieldId::kContentType:
+    case FieldId::kHost:
+    case FieldId::kKeepAlive:
+    case FieldId::kSetCookie:
+    case FieldId::kTe:
+    case FieldId::kTrailer:
+    case FieldId::kTransferEncoding:
+    case FieldId::kUpgrade:
+      return false;
+    default:
+      return true;
+  }
 }
 
 bool iequals(std::string_view a, std::string_view b) {

@@ -72,6 +72,12 @@ enum class FieldId : std::uint8_t {
 /// The id of a name in any case.
 FieldId field_id(std::string_view name);
 
+/// The name in lower case; empty for kOther. Lives as long as the program.
+std::string_view field_name(FieldId id);
+
+/// False for fields that frame or route a message: they are no trailers (RFC 9110 section 6.5.1).
+bool may_be_trailer(FieldId id);
+
 /// Case-insensitive comparison of ASCII.
 bool iequals(std::string_view a, std::string_view b);
 

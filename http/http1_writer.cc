@@ -15,14 +15,6 @@ bool is_framing(FieldId id) {
          id == FieldId::kKeepAlive;
 }
 
-/// RFC 9110 section 6.5.1.
-bool may_be_trailer(FieldId id) {
-  return !is_framing(id) && id != FieldId::kHost && id != FieldId::kTrailer && id != FieldId::kUpgrade &&
-         id != FieldId::kTe && id != FieldId::kAuthorization && id != FieldId::kContentType &&
-         id != FieldId::kContentEncoding && id != FieldId::kContentRange && id != FieldId::kSetCookie &&
-         id != FieldId::kCacheControl;
-}
-
 }  // namespace
 
 void write_field(std::string_view name, std::string_view value, ByteWriter& out) {
