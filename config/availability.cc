@@ -80,8 +80,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"dns", never, "*"},
     {"redis", never, "*"},
     {"rate_limits", is_empty, "*"},
-    {"listeners.*.http2", is_false, "*"},
-    {"listeners.*.h2c", is_false, "*"},
     {"listeners.*.proxy_protocol", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
     {"upstreams.*.scheme", is_http1, "h2c and h2"},

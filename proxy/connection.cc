@@ -2,6 +2,7 @@
 #include "proxy/connection.h"
 
 #include "base/log.h"
+#include "base/replayed_stream.h"
 #include "tls/stream.h"
 
 namespace headgate::proxy {
@@ -21,16 +22,35 @@ Connection::Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer,
 }
 
 Task<> Connection::run(tls::ServerContext* tls, Duration handshake_timeout) {
+  const TimePoint deadline = deadline_after(loop_.now(), handshake_timeout);
+  bool http2 = false;
   if (tls != nullptr) {
-    const bool secured = co_await handshake(*tls, deadline_after(loop_.now(), handshake_timeout));
+    const bool secured = co_await handshake(*tls, deadline);
     if (!secured) co_return;
+    http2 = agreed_http2_;
   } else {
     stream_ = std::move(socket_);
+    if (listener_->config.h2c) http2 = co_await speaks_http2(deadline);
   }
-  session_ = std::make_unique<http::Http1Session>(loop_, *stream_, info_, handler_);
-  if (draining_) session_->drain();
-  const bool orderly = co_await session_->run();
+  bool orderly = false;
+  if (http2) {
+    http2_ = std::make_unique<http::Http2Session>(loop_, *stream_, info_, handler_);
+    if (draining_) http2_->drain();
+    orderly = co_await http2_->run();
+  } else {
+    http1_ = std::make_unique<http::Http1Session>(loop_, *stream_, info_, handler_);
+    if (draining_) http1_->drain();
+    orderly = co_await http1_->run();
+  }
   if (orderly) stream_->shutdown_write();
+}
+
+/// Prior knowledge shows in the first bytes (RFC 9113 section 3.3). They are read again by the session.
+Task<bool> Connection::speaks_http2(TimePoint deadline) {
+  auto stream = std::make_unique<ReplayedStream>(loop_, std::move(stream_));
+  auto& replayed = *stream;
+  stream_ = std::move(stream);
+  co_return co_await replayed.begins_with(http::kHttp2Preface, deadline);
 }
 
 Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
@@ -43,13 +63,15 @@ Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
   info_.secure = true;
   info_.tls_version = (*stream)->version();
   info_.server_name = (*stream)->server_name();
+  agreed_http2_ = (*stream)->alpn() == "h2";
   stream_ = std::move(*stream);
   co_return true;
 }
 
 void Connection::drain() {
   draining_ = true;
-  if (session_) session_->drain();
+  if (http1_) http1_->drain();
+  if (http2_) http2_->drain();
 }
 
 void Connection::cancel() {

@@ -8,6 +8,7 @@
 
 #include "base/socket.h"
 #include "http/http1_session.h"
+#include "http/http2_session.h"
 #include "proxy/listener_sockets.h"
 #include "tls/server_context.h"
 
@@ -33,15 +34,18 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
 
  private:
   Task<bool> handshake(tls::ServerContext& tls, TimePoint deadline);
+  Task<bool> speaks_http2(TimePoint deadline);
 
   Loop& loop_;
   const std::shared_ptr<const BoundListener> listener_;
   http::Handler& handler_;
   http::ConnectionInfo info_;
-  std::unique_ptr<Socket> socket_;      // until the handshake takes it
-  Socket* transport_;                   // the same, wherever it is owned
-  std::unique_ptr<ByteStream> stream_;  // what the session speaks over
-  std::unique_ptr<http::Http1Session> session_;
+  std::unique_ptr<Socket> socket_;             // until the handshake takes it
+  Socket* transport_;                          // the same, wherever it is owned
+  std::unique_ptr<ByteStream> stream_;         // what the session speaks over
+  std::unique_ptr<http::Http1Session> http1_;  // one of the two
+  std::unique_ptr<http::Http2Session> http2_;
+  bool agreed_http2_ = false;  // by ALPN
   bool draining_ = false;
 };
 

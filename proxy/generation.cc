@@ -7,7 +7,15 @@
 namespace headgate::proxy {
 namespace {
 
-const std::vector<std::string> kAlpn = {"http/1.1"};
+/// What a listener offers in its TLS handshakes, preferred first.
+std::vector<std::string> alpn(bool http2) {
+  return http2 ? std::vector<std::string>{"h2", "http/1.1"} : std::vector<std::string>{"http/1.1"};
+}
+
+bool any_tls_listener(const config::Config& config, bool http2) {
+  return std::any_of(config.listeners.begin(), config.listeners.end(),
+                     [&](const auto& listener) { return listener.tls && listener.http2 == http2; });
+}
 
 routing::Template compile(const std::string& text) {
   auto parsed = routing::Template::parse(text);
@@ -91,15 +99,15 @@ Generation::Generation(std::uint64_t number_, config::Config config_)
       session_limits(session_limits_of(config.limits)) {
   sites.reserve(config.sites.size());
   for (const auto& site : config.sites) sites.emplace_back(config, site);
-  const bool secure =
-      std::any_of(config.listeners.begin(), config.listeners.end(), [](const auto& listener) { return listener.tls; });
-  if (secure) certificates = std::make_shared<tls::CertificateStore>(config.tls);
+  if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
+    certificates = std::make_shared<tls::CertificateStore>(config.tls);
+  }
   check_tls();
 }
 
 /// Makes once what each worker will make for itself, so that a mistake is found before any of them has changed.
 void Generation::check_tls() const {
-  if (certificates) tls::ServerContext(certificates, config.tls, kAlpn, std::make_shared<tls::TicketKeys>());
+  if (certificates) tls::ServerContext(certificates, config.tls, alpn(true), std::make_shared<tls::TicketKeys>());
   for (const auto& upstream : config.upstreams) {
     if (upstream.scheme == config::Scheme::kHttps) tls::ClientContext(upstream.tls);
   }
@@ -111,10 +119,19 @@ WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation,
   for (const auto& upstream : shared->config.upstreams) {
     upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, servers));
   }
-  if (shared->certificates) {
-    tls = std::make_unique<tls::ServerContext>(shared->certificates, shared->config.tls,
-                                               kAlpn, tickets);
-  }
+  const config::Config& config = shared->config;
+  const auto make = [&](bool http2) {
+    return any_tls_listener(config, http2)
+               ? std::make_unique<tls::ServerContext>(shared->certificates, config.tls, alpn(http2), tickets)
+               : nullptr;
+  };
+  tls = make(true);
+  tls_http1 = make(false);
+}
+
+tls::ServerContext* WorkerGeneration::tls_of(const config::Listener& listener) const {
+  if (!listener.tls) return nullptr;
+  return (listener.http2 ? tls : tls_http1).get();
 }
 
 }  // namespace headgate::proxy

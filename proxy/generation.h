@@ -94,7 +94,10 @@ struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::
                    const std::shared_ptr<tls::TicketKeys>& tickets);
   std::shared_ptr<const Generation> shared;
   std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
-  std::unique_ptr<tls::ServerContext> tls;                     ///< null without a tls listener
+  std::unique_ptr<tls::ServerContext> tls;        ///< of listeners with http2; null without one
+  std::unique_ptr<tls::ServerContext> tls_http1;  ///< of TLS listeners without; null without one
+  /// Null for a plain listener, and for one that this generation does not have.
+  tls::ServerContext* tls_of(const config::Listener& listener) const;
 };
 
 }  // namespace headgate::proxy

@@ -108,7 +108,8 @@ BoundListeners bind_listeners(const std::vector<config::Listener>& listeners, co
   for (const auto& listener : listeners) {
     std::shared_ptr<const BoundListener> bound;
     for (const auto& old : current) {
-      const bool same = old->config.address.text == listener.address.text && old->config.tls == listener.tls;
+      const bool same = old->config.address.text == listener.address.text && old->config.tls == listener.tls &&
+                        old->config.http2 == listener.http2 && old->config.h2c == listener.h2c;
       if (same && !taken.contains(old.get())) {
         bound = old;
         break;

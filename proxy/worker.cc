@@ -167,13 +167,14 @@ Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr
     const int one = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   }
-  const bool tls = listener->config.tls;
+  tls::ServerContext* const tls = generation_->tls_of(listener->config);
+  if (listener->config.tls && tls == nullptr) co_return;  // accepted while its listener was being taken away
   const Counted counted(shared_.connections, peer.host());
   Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
   connections_.push_back(connection);
   if (draining_) connection.drain();
   // The handshake takes what it needs of the generation before its first wait: connections hold none.
-  co_await connection.run(tls ? generation_->tls.get() : nullptr, session_limits().header_timeout);
+  co_await connection.run(tls, session_limits().header_timeout);
 }
 
 // --- requests -------------------------------------------------------------------------------------------------------

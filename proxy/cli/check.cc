@@ -13,6 +13,7 @@
 #include "proxy/cli/config_file.h"
 #include "proxy/cli/options.h"
 #include "tls/certificates.h"
+#include "http/library_version.h"
 #include "tls/library_version.h"
 
 namespace headgate::cli {
@@ -96,6 +97,7 @@ int dump(const Options& options) {
 int version() {
   std::cout << "headgate " << program_version() << '\n'
             << tls::library_version() << '\n'
+            << "nghttp2 " << http::http2_version() << '\n'
             << "llhttp: not in use, HTTP/1 is parsed by headgate itself\n"
             << "Boost " << BOOST_VERSION / 100'000 << '.' << BOOST_VERSION / 100 % 1000 << '.' << BOOST_VERSION % 100
             << '\n';
