@@ -72,29 +72,18 @@ int Http2Session::Callbacks::check_stream(Http2Session& me, const nghttp2_frame_
     return 0;
   }
   const Gone* const gone = me.find_gone(id);
-  if (gone != nullptr && !gone->by_peer) return 0;
+  if (gone != nullptr && !gone->by_peer) {
+    // Trailers end their stream; without that they are wrong, whoever closed it.
+    if ((head.flags & NGHTTP2_FLAG_END_STREAM) != 0) return 0;
+    nghttp2_submit_rst_stream(me.nghttp2_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
+    return spend(me, me.budget_.spend_reset(me.loop_.now()), "h2_too_many_resets");
+  }
   me.end_with(gone != nullptr ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR, "h2_headers_on_closed_stream");
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 int Http2Session::Callbacks::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
-  auto& me = self(user);
-  if (head->type == NGHTTP2_HEADERS) {
-    if (const int refused = check_stream(me, *head); refused != 0) return refused;
-  }
-  const TimePoint now = me.loop_.now();
-  switch (head->type) {
-    case NGHTTP2_DATA:
-      if (head->length > 0 || (head->flags & NGHTTP2_FLAG_END_STREAM) != 0) return 0;
-      return spend(me, me.budget_.spend_control(now), "h2_empty_data_flood");
-    case NGHTTP2_CONTINUATION:
-      return spend(me, me.budget_.spend_control(now), "h2_continuation_flood");
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_RST_STREAM:
-      return 0;
-    default:
-      return spend(me, me.budget_.spend_control(now), "h2_control_flood");
-  }
+  return head->type == NGHTTP2_HEADERS ? check_stream(self(user), *head) : 0;
 }
 
 int Http2Session::Callbacks::on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -212,6 +201,7 @@ int Http2Session::Callbacks::on_data(nghttp2_session* session, std::uint8_t, std
 int Http2Session::Callbacks::on_stream_close(nghttp2_session* session, std::int32_t id, std::uint32_t code,
                                              void* user) {
   auto& me = self(user);
+  if (me.goaway_begun_ || me.peer_leaving_) me.wake_reader();  // it may have been the last
   auto* const exchange = exchange_of(session, id);
   if (exchange == nullptr) return 0;
   me.gone_[me.next_gone_++ % me.gone_.size()] = {id, exchange->stream().receive_ended() || exchange->reset_by_peer};

@@ -126,47 +126,53 @@ Result<> Http2Session::H2Exchange::account(std::uint64_t size) {
   return {};
 }
 
+/// Nearly always all of it is taken at once.
 Task<Result<>> Http2Session::H2Exchange::write(std::span<const char> data, bool last) {
   if (no_content_) data = {};
-  if (stream_.closed()) co_return stream_.error();
-  if (const auto booked = account(data.size()); !booked) co_return booked;
-  if (last && left_.value_or(0) > 0) {
-    // The client must not take for whole what is not: what there is goes out, and then the stream breaks.
-    submit_head(false);
-    stream_.offer(data, false);
-    const auto sent = co_await stream_.sent(idle());
-    abort();
-    co_return sent;
-  }
-  const bool headers_only = !submitted_ && (no_content_ || (last && data.empty()));
+  if (stream_.closed()) return stream_.error();
+  if (const auto booked = account(data.size()); !booked) return booked;
+  const bool cut = last && left_.value_or(0) > 0;
+  const bool headers_only = !submitted_ && (no_content_ || (last && data.empty() && !cut));
+  const bool fresh = !submitted_;
   submit_head(headers_only);
-  finished_ = finished_ || last;
-  if (headers_only) {
-    finished_ = finished_ || no_content_;
-    session_.transport_.push();
-    co_return Result<>();
+  if (headers_only || no_content_) {
+    finished_ = true;
+    if (fresh) session_.transport_.push();
+    return Result<>();
   }
-  if (no_content_) co_return Result<>();
+  if (cut) return write_cut(data);
   if (data.empty() && !last) {
-    session_.transport_.push();
-    co_return Result<>();
+    if (fresh) session_.transport_.push();
+    return Result<>();
   }
+  finished_ = last;
   stream_.offer(data, last);
-  if (stream_.offered() == 0) co_return Result<>();
+  if (stream_.offered() == 0) return Result<>();
+  return sent();
+}
+
+Task<Result<>> Http2Session::H2Exchange::sent() {
   const auto sent = co_await stream_.sent(idle());
   if (!sent) co_return broken(sent.error());
   co_return Result<>();
 }
 
+/// Less than was declared: the client must not take it for the whole. What there is goes out, and then the stream
+/// breaks.
+Task<Result<>> Http2Session::H2Exchange::write_cut(std::span<const char> data) {
+  stream_.offer(data, false);
+  const auto sent = co_await stream_.sent(idle());
+  abort();
+  co_return sent;
+}
+
 Task<Result<>> Http2Session::H2Exchange::write_file(int file, std::uint64_t offset, std::uint64_t count) {
-  if (no_content_ || count == 0) co_return co_await flush();
-  if (stream_.closed()) co_return stream_.error();
-  if (const auto booked = account(count); !booked) co_return booked;
+  if (no_content_ || count == 0) return flush();
+  if (stream_.closed()) return stream_.error();
+  if (const auto booked = account(count); !booked) return booked;
   submit_head(false);
   stream_.offer_file(file, offset, count);
-  const auto sent = co_await stream_.sent(idle());
-  if (!sent) co_return broken(sent.error());
-  co_return Result<>();
+  return sent();
 }
 
 Task<Result<>> Http2Session::H2Exchange::flush() {
@@ -174,15 +180,14 @@ Task<Result<>> Http2Session::H2Exchange::flush() {
 }
 
 Task<Result<>> Http2Session::H2Exchange::finish(const Fields* trailers) {
-  if (trailers == nullptr || trailers->empty() || no_content_ || left_.value_or(0) > 0)
-    co_return co_await write({}, true);
+  if (trailers == nullptr || trailers->empty() || no_content_ || left_.value_or(0) > 0) return write({}, true);
   const auto block = trailer_block(*trailers, arena_);
-  if (block.empty()) co_return co_await write({}, true);
-  if (stream_.closed()) co_return stream_.error();
+  if (block.empty()) return write({}, true);
+  if (stream_.closed()) return stream_.error();
   submit_head(false);
   finished_ = true;
   stream_.offer_end(block);
-  co_return Result<>();
+  return Result<>();
 }
 
 Task<Result<>> Http2Session::H2Exchange::respond(const ResponseHead& head, std::span<const char> body) {

@@ -67,6 +67,8 @@ class Http2Session::H2Exchange final : public Exchange, public Listed {
   void add_websocket_key();
   /// Hands the head to nghttp2 if that has not been done; `ended`: the answer has no content.
   void submit_head(bool ended);
+  Task<Result<>> sent();
+  Task<Result<>> write_cut(std::span<const char> data);
   Result<> account(std::uint64_t size);
   Result<> broken(const Error& error);
   Duration idle() const { return session_.limits_.body_idle_timeout; }

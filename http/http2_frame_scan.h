@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads frame heads beside nghttp2, for the mistakes of a peer that nghttp2 overlooks because it ignores the frame:
-// PRIORITY once RFC 7540's priorities are switched off, WINDOW_UPDATE and DATA of a stream that is gone.
+// Reads frame heads beside nghttp2, which does not tell of frames that it ignores: they cost all the same, and some of
+// them are mistakes (PRIORITY once RFC 7540's priorities are switched off, WINDOW_UPDATE and DATA of a stream that is
+// gone).
 #pragma once
 
 #include <algorithm>
@@ -19,10 +20,12 @@ class Http2FrameScan {
   explicit Http2FrameScan(std::size_t skip) : skip_(skip) {}
 
   struct Frame {
+    std::uint32_t length;
     std::uint8_t type;
+    std::uint8_t flags;
     std::int32_t stream;
     bool has_field;       ///< the payload has four bytes at least
-    std::uint32_t field;  ///< its first 31 bits: a WINDOW_UPDATE's increment, what a PRIORITY depends on
+    std::uint32_t field;  ///< they as a number: a WINDOW_UPDATE's increment, what a PRIORITY depends on
   };
 
   /// Calls see(frame), a bool, for each frame whose beginning has now arrived; stops at the first false and gives it.
@@ -45,10 +48,13 @@ class Http2FrameScan {
         want_ = kHead + kField;
         continue;
       }
-      constexpr std::uint32_t kWithoutFirstBit = 0x7fffffff;
       const bool has_field = have_ > kHead;
-      const Frame frame{seen_[3], static_cast<std::int32_t>(number(5) & kWithoutFirstBit), has_field,
-                        has_field ? number(kHead) & kWithoutFirstBit : 0};
+      const Frame frame{.length = length,
+                        .type = seen_[3],
+                        .flags = seen_[4],
+                        .stream = static_cast<std::int32_t>(number(5) & 0x7fffffff),
+                        .has_field = has_field,
+                        .field = has_field ? number(kHead) : 0};
       skip_ = length - (have_ - kHead);
       have_ = 0;
       want_ = kHead;

@@ -23,6 +23,13 @@ constexpr Duration kNotice = std::chrono::seconds(1);
 constexpr Duration kFarewell = std::chrono::seconds(5);
 constexpr Duration kLinger = std::chrono::seconds(2);
 
+/// DATA that brings nothing on: no content but padding, and not the end.
+bool is_empty_data(const Http2FrameScan::Frame& frame) {
+  if ((frame.flags & NGHTTP2_FLAG_END_STREAM) != 0) return false;
+  if ((frame.flags & NGHTTP2_FLAG_PADDED) == 0) return frame.length == 0;
+  return !frame.has_field || frame.length <= 1 + (frame.field >> 24);
+}
+
 }  // namespace
 
 Http2Session::Http2Session(Loop& loop, ByteStream& stream, const ConnectionInfo& connection, Handler& handler)
@@ -75,8 +82,7 @@ Task<bool> Http2Session::run() {
 
 bool Http2Session::over() const {
   if (peer_finished_ || transport_.failed()) return true;
-  const bool wants = nghttp2_session_want_read(nghttp2_.get()) != 0 || nghttp2_session_want_write(nghttp2_.get()) != 0;
-  return !wants && alive_ == 0;
+  return nghttp2_session_want_read(nghttp2_.get()) == 0 && nghttp2_session_want_write(nghttp2_.get()) == 0;
 }
 
 Task<> Http2Session::read_until_end() {
@@ -124,44 +130,54 @@ void Http2Session::feed(std::span<const char> bytes) {
       nghttp2_session_mem_recv(nghttp2_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (read >= 0) return;
   // Of the errors that nghttp2 tells us, and not the client by a GOAWAY, only these are the client's fault.
-  const bool flooded = read == NGHTTP2_ERR_FLOODED;
+  const bool flooded = read == NGHTTP2_ERR_FLOODED || read == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
   const bool no_http2 = read == NGHTTP2_ERR_BAD_CLIENT_MAGIC;
   if (ended_because_ == nullptr) {
     end_with(flooded    ? NGHTTP2_ENHANCE_YOUR_CALM
              : no_http2 ? NGHTTP2_PROTOCOL_ERROR
                         : NGHTTP2_INTERNAL_ERROR,
-             flooded    ? "h2_ack_flood"
+             flooded    ? "h2_flood"
              : no_http2 ? "h2_bad_preface"
                         : nghttp2_strerror(static_cast<int>(read)));
   }
 }
 
-/// What nghttp2 ignores and RFC 9113 sections 5.1, 6.3 and 6.9 (for a stream that depends on itself RFC 7540 section
-/// 5.3.1) do not allow. Streams are judged as they were when the bytes came.
+/// False: the connection ends. Counts what nghttp2 would answer or ignore without end, and finds what it ignores though
+/// RFC 9113 sections 5.1, 6.3 and 6.9 (for a stream that depends on itself RFC 7540 section 5.3.1) do not allow it.
+/// Streams are judged as they were when the bytes came.
 bool Http2Session::acceptable(const Http2FrameScan::Frame& frame) {
+  constexpr std::uint32_t kWithoutFirstBit = 0x7fffffff;
+  const std::uint32_t field = frame.field & kWithoutFirstBit;
+  const char* flood = "h2_control_flood";
   switch (frame.type) {
-    case NGHTTP2_PRIORITY:
-      if (frame.stream != 0 && (!frame.has_field || frame.field != static_cast<std::uint32_t>(frame.stream))) break;
-      end_with(NGHTTP2_PROTOCOL_ERROR, "h2_bad_priority");
-      return false;
-    case NGHTTP2_WINDOW_UPDATE:
-      if (!frame.has_field || frame.field != 0) break;
-      end_with(NGHTTP2_PROTOCOL_ERROR, "h2_bad_window_update");
-      return false;
+    case NGHTTP2_HEADERS:
+      return true;
     case NGHTTP2_RST_STREAM:
       last_reset_ = frame.stream;
-      break;
+      return true;
     case NGHTTP2_DATA:
       if (const Gone* gone = find_gone(frame.stream);
           frame.stream == last_reset_ || (gone != nullptr && gone->by_peer)) {
         end_with(NGHTTP2_STREAM_CLOSED, "h2_data_on_closed_stream");
         return false;
       }
+      if (!is_empty_data(frame)) return true;
+      flood = "h2_empty_data_flood";
       break;
+    case NGHTTP2_PRIORITY:
+      if (frame.stream != 0 && (!frame.has_field || field != static_cast<std::uint32_t>(frame.stream))) break;
+      end_with(NGHTTP2_PROTOCOL_ERROR, "h2_bad_priority");
+      return false;
+    case NGHTTP2_WINDOW_UPDATE:
+      if (!frame.has_field || field != 0) break;
+      end_with(NGHTTP2_PROTOCOL_ERROR, "h2_bad_window_update");
+      return false;
     default:
       break;
   }
-  return true;
+  if (budget_.spend_control(loop_.now())) return true;
+  end_with(NGHTTP2_ENHANCE_YOUR_CALM, flood);
+  return false;
 }
 
 /// Null for a stream that is open, was never opened, or was closed long ago.
@@ -212,9 +228,7 @@ void Http2Session::release(H2Exchange& exchange) {
   const bool unseen = exchange.state == H2Exchange::State::kReadingHead;
   if (exchange.open || (!unseen && exchange.state != H2Exchange::State::kDone)) return;
   delete &exchange;
-  if (--alive_ > 0) return;
-  idle_since_ = loop_.now();
-  if (goaway_begun_ || peer_leaving_) wake_reader();
+  if (--alive_ == 0) idle_since_ = loop_.now();
 }
 
 // --- deadlines ------------------------------------------------------------------------------------------------------
@@ -295,7 +309,6 @@ Task<> Http2Session::wind_up() {
   Error error{Errc::kClosed, Side::kDownstream, "client_closed"};
   if (transport_.failed()) error = transport_.error();
   if (ended_because_ != nullptr) error = {Errc::kBadMessage, Side::kDownstream, ended_because_};
-  if (alive_ > 0 && !peer_finished_) clean_ = false;
   close_streams(error);
   co_await streams_.join(kNoDeadline);
   if (transport_.failed()) clean_ = false;

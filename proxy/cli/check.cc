@@ -9,11 +9,11 @@
 #include <boost/version.hpp>
 
 #include "config/load.h"
+#include "http/library_version.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/config_file.h"
 #include "proxy/cli/options.h"
 #include "tls/certificates.h"
-#include "http/library_version.h"
 #include "tls/library_version.h"
 
 namespace headgate::cli {
