@@ -222,8 +222,9 @@ void Http2Session::H2Exchange::close_after() {
 }
 
 void Http2Session::H2Exchange::conclude() {
-  if (stream_.closed()) return;
+  // Also of a stream that is closed: its bytes still count against the connection's window.
   stream_.discard_input();
+  if (stream_.closed()) return;
   if (tunnel_) {
     const bool whole = stream_.end_offered() && stream_.receive_ended() && !tunnel_->aborted();
     if (!whole) stream_.reset(NGHTTP2_CANCEL);
