@@ -2,8 +2,11 @@
 #include "http/http2_library.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
+
+#include <sys/mman.h>
 
 #include "base/frame_allocator.h"
 
@@ -15,9 +18,61 @@ struct alignas(std::max_align_t) Head {
   std::size_t size;
 };
 
+/// nghttp2 keeps a block of 16 KiB for each session to put frames together in. Heads of a few hundred bytes are all
+/// that is written there, since DATA goes past it: on pages of its own most of it never exists, while from the heap it
+/// comes with whatever lay there before.
+class PageBlocks {
+ public:
+  static constexpr std::size_t kSize = 20 * 1024;
+
+  PageBlocks() = default;
+  PageBlocks(const PageBlocks&) = delete;
+  PageBlocks& operator=(const PageBlocks&) = delete;
+  ~PageBlocks() {
+    for (std::size_t i = 0; i < count_; ++i) ::munmap(kept_[i], kSize);
+    count_ = kept_.size();  // blocks freed while the thread ends go straight back
+  }
+
+  void* take() {
+    if (count_ > 0) return kept_[--count_];
+    void* const block = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) throw std::bad_alloc();
+    return block;
+  }
+  void give_back(void* block) {
+    if (count_ < kept_.size()) {
+      kept_[count_++] = block;
+    } else {
+      ::munmap(block, kSize);
+    }
+  }
+
+ private:
+  std::array<void*, 64> kept_{};
+  std::size_t count_ = 0;
+};
+
+thread_local PageBlocks page_blocks;
+
+constexpr bool has_own_pages(std::size_t size) {
+  return size > PageBlocks::kSize / 2 && size <= PageBlocks::kSize;
+}
+
+void* take(std::size_t size) {
+  return has_own_pages(size) ? page_blocks.take() : allocate_frame(size);
+}
+
+void give_back(void* block, std::size_t size) {
+  if (has_own_pages(size)) {
+    page_blocks.give_back(block);
+  } else {
+    free_frame(block, size);
+  }
+}
+
 void* allocate(std::size_t size, void*) {
   try {
-    auto* head = static_cast<Head*>(allocate_frame(sizeof(Head) + size));
+    auto* head = static_cast<Head*>(take(sizeof(Head) + size));
     head->size = size;
     return head + 1;
   } catch (const std::bad_alloc&) {
@@ -28,7 +83,7 @@ void* allocate(std::size_t size, void*) {
 void free_block(void* block, void*) {
   if (block == nullptr) return;
   Head* head = static_cast<Head*>(block) - 1;
-  free_frame(head, sizeof(Head) + head->size);
+  give_back(head, sizeof(Head) + head->size);
 }
 
 void* allocate_zeroed(std::size_t count, std::size_t size, void* user) {
