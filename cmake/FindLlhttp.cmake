@@ -3,6 +3,16 @@ find_path(LLHTTP_INCLUDE_DIR llhttp.h PATH_SUFFIXES llhttp PATHS /usr/include /u
 find_library(LLHTTP_LIBRARY llhttp)
 find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH)
 
+set(Llhttp_VERSION "")
+if(LLHTTP_INCLUDE_DIR)
+  foreach(part MAJOR MINOR PATCH)
+    file(STRINGS ${LLHTTP_INCLUDE_DIR}/llhttp.h line REGEX "define LLHTTP_VERSION_${part} ")
+    string(REGEX MATCH "[0-9]+" number "${line}")
+    list(APPEND Llhttp_VERSION ${number})
+  endforeach()
+  list(JOIN Llhttp_VERSION "." Llhttp_VERSION)
+endif()
+
 include(FindPackageHandleStandardArgs)
 if(LLHTTP_LIBRARY)
   find_package_handle_standard_args(Llhttp REQUIRED_VARS LLHTTP_LIBRARY LLHTTP_INCLUDE_DIR)

@@ -4,7 +4,7 @@
 import dataclasses
 
 from . import load, measure
-from .subjects import PEERS, Setup
+from .subjects import FLOOR_SERVER, PEERS, RELAYS, Setup
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -21,7 +21,7 @@ class Case:
     streams: int = 1         # a connection, over HTTP/2
     mode: str = ""           # of handshakes: full or resumed
     peers: tuple = PEERS
-    relays: bool = False
+    floors: tuple = ()       # what cannot be undercut: the relays, or the bare server
     held: int = 0            # idle connections
     large: Setup = None      # a second set-up of the same subject, compared with the first
 
@@ -32,14 +32,14 @@ class Case:
 
 
 CASES = {
-    "proxy": Case("proxy 1 KiB", Setup(), relays=True),
-    "proxy-10k": Case("proxy 10 KiB", Setup(), "/10k", 10 * KIB, relays=True),
-    "proxy-1m": Case("proxy 1 MiB", Setup(), "/1m", MIB, relays=True, connections=16),
+    "proxy": Case("proxy 1 KiB", Setup(), floors=RELAYS),
+    "proxy-10k": Case("proxy 10 KiB", Setup(), "/10k", 10 * KIB, floors=RELAYS),
+    "proxy-1m": Case("proxy 1 MiB", Setup(), "/1m", MIB, floors=RELAYS, connections=16),
     "proxy-h2load": Case("proxy 1 KiB, by h2load", Setup(), load=load.h2load),
     "proxy-tls": Case("proxy 1 KiB, TLS 1.3", Setup(tls=True)),
     "everything": Case("proxy 1 KiB, log, metrics, rate limit", Setup(limits=True)),
-    "static-1k": Case("static 1 KiB", Setup("static"), "/1k.txt"),
-    "static-10k": Case("static 10 KiB", Setup("static"), "/10k.txt", 10 * KIB),
+    "static-1k": Case("static 1 KiB", Setup("static"), "/1k.txt", floors=(FLOOR_SERVER,)),
+    "static-10k": Case("static 10 KiB", Setup("static"), "/10k.txt", 10 * KIB, floors=(FLOOR_SERVER,)),
     # No logs where h2o is judged: it writes each line of its log by itself.
     "static-10k-tls": Case("static 10 KiB, TLS 1.3, no log", Setup("static", tls=True, log=False), "/10k.txt", 10 * KIB),
     "static-10m": Case("static 10 MiB", Setup("static"), "/10m.txt", 10 * MIB, connections=8),

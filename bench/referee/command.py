@@ -59,7 +59,7 @@ def parse(arguments):
             parser.error(f"--{kind} needs NAME=...")
         setattr(options, kind, {name: value for name, _, value in pairs})
     options.against = {name: str(pathlib.Path(value).resolve()) for name, value in options.against.items()}
-    known = {"headgate", *subjects.PEERS, *subjects.RELAYS}
+    known = {"headgate", *subjects.PEERS, *subjects.RELAYS, subjects.FLOOR_SERVER}
     if taken := known & (set(options.against) | set(options.also)):
         parser.error(f"{', '.join(taken)}: this name is taken")
     if strangers := set(options.without) - known - set(options.against) - set(options.also):
@@ -85,7 +85,8 @@ def make_stage(options, folder):
 
 def taking_part(stage, case):
     """The names, in the order in which they take turns."""
-    names = [*(subjects.RELAYS if case.relays else ()), *(stage.also if case.relays else ()), *case.peers, "headgate", *stage.against]
+    also = stage.also if case.floors == subjects.RELAYS else ()
+    names = [*case.floors, *also, *case.peers, "headgate", *stage.against]
     return [name for name in names if name not in stage.without]
 
 

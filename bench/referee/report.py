@@ -42,7 +42,8 @@ def terminal(name, result):
         main = first_figure(result)
         print(f"  {'':14}" + "".join(f"{LABELS[figure]:>17}" for figure in figures) + f"{'of nginx':>10}{'of the floor':>14}   rounds")
         for who, row in result.rows.items():
-            ratios = [ratio(result, who, other) for other in ("nginx", "floor_relay")]
+            floor = next((one for one in subjects.FLOORS if one in result.rows), None)
+            ratios = [ratio(result, who, other) for other in ("nginx", floor)]
             texts = ["-" if one is None else f"{one:.2f}" for one in ratios]
             rounds = " ".join(f"{value:.2f}" for value in row["rounds"][main])
             print(f"  {who:14}" + "".join(f"{shown(figure, row[figure]):>17}" for figure in figures) +
@@ -85,7 +86,7 @@ def versions(stage, root):
 def in_order(names):
     """headgate first, then its peers, what else took part, and the relays."""
     first = ["headgate", *subjects.PEERS]
-    return sorted(names, key=lambda name: (name in subjects.RELAYS, first.index(name) if name in first else len(first), name))
+    return sorted(names, key=lambda name: (name in subjects.RELAYS or name in subjects.FLOORS, first.index(name) if name in first else len(first), name))
 
 
 def markdown(results, about):

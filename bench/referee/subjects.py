@@ -11,6 +11,8 @@ from .program import DidNotStart, Program, cores, free_port
 
 PEERS = ("nginx", "haproxy", "h2o")
 RELAYS = ("floor_relay", "loop_relay")
+FLOOR_SERVER = "floor_server"  # the origin itself: it sends what it has in memory, and parses nothing
+FLOORS = ("floor_relay", FLOOR_SERVER)
 
 
 class CannotDo(Exception):
@@ -107,7 +109,7 @@ def headgate_config(stage, setup):
     lines = [
         f"workers: {setup.workers}",
         f'listeners: [{{ address: "127.0.0.1:0"{", tls: true" if setup.tls else ""} }}]',
-        f"access_log: {{ format: json, output: '{stage.path('headgate', 'access')}' }}" if setup.log else "access_log: { format: off }",
+        f"access_log: {{ format: combined, output: '{stage.path('headgate', 'access')}' }}" if setup.log else "access_log: { format: off }",
         f"admin: {{ listen: 'unix:{stage.path('admin', 'sock')}' }}",
         f"state_dir: '{stage.folder}/state'",
         "limits: { keepalive_timeout: 10m }",
@@ -258,8 +260,14 @@ def relay(stage, setup, name):
     return Program(name, [*command, 0, stage.origin.port], cores()[0], stage.folder)
 
 
+def floor_server(stage):
+    return Program(FLOOR_SERVER, [stage.programs / "origin", 0], cores()[0], stage.folder)
+
+
 def start(name, stage, setup):
     """Starts one of them. Raises CannotDo."""
+    if name == FLOOR_SERVER:
+        return floor_server(stage)
     if name in RELAYS or name in stage.also:
         return relay(stage, setup, name)
     if name in PEERS:

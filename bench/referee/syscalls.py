@@ -47,7 +47,7 @@ def count(stage, options):
         case = CASES[name]
         if case.measure is not measure.cost:
             raise SystemExit(f"{name}: system calls are counted in cases of plain requests only")
-        names = [one for one in ("floor_relay" if case.relays else None, "nginx", "headgate", *stage.against) if one and one not in stage.without]
+        names = [one for one in (next(iter(case.floors), None), "nginx", "headgate", *stage.against) if one and one not in stage.without]
         print(f"\n{name}: system calls per request")
         with measure.Field(stage, case, names) as field:
             for one in field.start_all():

@@ -94,11 +94,18 @@ int dump(const Options& options) {
   return kDone;
 }
 
+// Of the build; it may have been made without.
+#ifdef HEADGATE_LLHTTP_VERSION
+constexpr const char* kLlhttp = HEADGATE_LLHTTP_VERSION;
+#else
+constexpr const char* kLlhttp = "absent";
+#endif
+
 int version() {
   std::cout << "headgate " << program_version() << '\n'
             << tls::library_version() << '\n'
             << "nghttp2 " << http::http2_version() << '\n'
-            << "llhttp: not in use, HTTP/1 is parsed by headgate itself\n"
+            << "llhttp " << kLlhttp << " (not linked: what the tests compare headgate's own parser with)\n"
             << "Boost " << BOOST_VERSION / 100'000 << '.' << BOOST_VERSION / 100 % 1000 << '.' << BOOST_VERSION % 100
             << '\n';
   return kDone;
