@@ -25,14 +25,14 @@ namespace headgate::http {
 
 /// What is known of the connection that carries an exchange. Owned by the connection; constant after the handshake.
 struct ConnectionInfo {
-  IpAddress peer;                 ///< the socket's other end, or PROXY protocol's source; unknown for a unix socket
+  IpAddress peer;  ///< the socket's other end, or PROXY protocol's source; unknown for a unix socket
   std::uint16_t peer_port = 0;
-  std::uint16_t local_port = 0;   ///< 0 for a unix socket
-  std::string_view listener;      ///< its address as the configuration writes it
-  std::string peer_text;          ///< peer as text, made once
-  bool secure = false;            ///< TLS
-  std::string_view tls_version;   ///< "TLSv1.3"; empty in clear
-  std::string server_name;        ///< SNI, lower case; empty when none was sent
+  std::uint16_t local_port = 0;  ///< 0 for a unix socket
+  std::string_view listener;     ///< its address as the configuration writes it
+  std::string peer_text;         ///< peer as text, made once
+  bool secure = false;           ///< TLS
+  std::string_view tls_version;  ///< "TLSv1.3"; empty in clear
+  std::string server_name;       ///< SNI, lower case; empty when none was sent
 };
 
 class Exchange {
@@ -47,7 +47,7 @@ class Exchange {
 
   Loop& loop() { return loop_; }
   const ConnectionInfo& connection() const { return connection_; }
-  Arena& arena() { return arena_; }                      ///< memory that lives as long as this exchange
+  Arena& arena() { return arena_; }                     ///< memory that lives as long as this exchange
   TimePoint started_at() const { return started_at_; }  ///< when the first byte of the head was seen
 
   // --- the request's body ---------------------------------------------------------------------------------------
@@ -71,6 +71,9 @@ class Exchange {
 
   /// Makes a reader that waits in read_body or departed (in another task) end.
   virtual void cancel_read() = 0;
+
+  /// After cancel_read(), and when its reader has ended: the body can be read again.
+  virtual void resume_read() = 0;
 
   /// While nobody reads the body: returns true when the client has closed or broken the connection; false when it has
   /// sent something else, or after cancel_read().
@@ -98,8 +101,8 @@ class Exchange {
   /// The end, with trailers where the protocol allows them. Fewer bytes than content_length: as abort().
   virtual Task<Result<>> finish(const Fields* trailers = nullptr) = 0;
 
-  /// start, write and finish in one: one send for a small answer. `head` is used during the call and not later, when the
-  /// Task is awaited; `body` stays until that has ended, as with write().
+  /// start, write and finish in one: one send for a small answer. `head` is used during the call and not later, when
+  /// the Task is awaited; `body` stays until that has ended, as with write().
   virtual Task<Result<>> respond(const ResponseHead& head, std::span<const char> body) = 0;
 
   /// The response broke off after start(): the client must see an error, not a clean end (RFC 9112 section 8).
@@ -114,7 +117,7 @@ class Exchange {
   virtual Task<Result<Tunnel>> upgrade(const ResponseHead& head) = 0;
 
   bool response_started() const { return status_ != 0; }
-  int status() const { return status_; }  ///< 0 before start()
+  int status() const { return status_; }                  ///< 0 before start()
   std::uint64_t bytes_out() const { return bytes_out_; }  ///< of the response's content, as sent
 
   /// After this answer the connection takes no further request (Connection: close, or GOAWAY at the session's choice).

@@ -7,9 +7,7 @@
 namespace headgate::http {
 namespace {
 
-// What an origin's head may be: more than a client's, since it is ours and its cookies are many.
-constexpr HeadLimits kOriginLimits{64 * 1024, 256};
-constexpr unsigned kMaxInterim = 32;
+constexpr HeadLimits kOriginLimits{kMaxOriginHead, kMaxOriginFields};
 
 }  // namespace
 
@@ -235,6 +233,11 @@ Result<std::span<const char>> Http1ClientExchange::end_of_stream() {
   }
   body_finished_ = true;
   return std::span<const char>();
+}
+
+ClientExchange::Fate Http1ClientExchange::fate(const Error& error) const {
+  const bool ended = error.code == Errc::kClosed || error.code == Errc::kReset;
+  return ended && error.side == Side::kUpstream && !answered_ ? Fate::kLost : Fate::kUnknown;
 }
 
 bool Http1ClientExchange::reusable() const {

@@ -24,10 +24,12 @@ class Http1ClientExchange final : public ClientExchange {
   bool body_finished() const override { return body_finished_; }
   bool body_ready() override;
   const Fields& trailers() const override { return parser_.trailers(); }
-  bool answered() const override { return answered_; }
+  bool answered() const { return answered_; }  ///< a byte of the answer has arrived
+  Fate fate(const Error& error) const override;
   bool reusable() const override;
   void interrupt_read() override { stream_.interrupt_read(); }
   void cancel() override { stream_.cancel(); }
+  void let_go() override { delete this; }
   Tunnel upgrade() override;
 
   static void* operator new(std::size_t size) { return allocate_frame(size); }

@@ -27,6 +27,7 @@ class Http1Session::H1Exchange final : public Exchange {
   bool body_finished() const override { return body_finished_; }
   const Fields& trailers() const override { return parser_.trailers(); }
   void cancel_read() override;
+  void resume_read() override { read_cancelled_ = false; }
   Task<bool> departed() override;
   Task<Result<>> send_interim(const ResponseHead& head) override;
   void start(const ResponseHead& head) override;

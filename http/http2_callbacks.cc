@@ -7,9 +7,6 @@
 namespace headgate::http {
 namespace {
 
-/// A DATA frame's payload. Larger frames would gain nothing and keep more urgent streams waiting.
-constexpr std::size_t kMaxData = 16 * 1024;
-constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kMaxContinuations = 16;
 /// How many times limits.max_header_bytes a block may come to when it is decoded: beyond the limit fields are only
 /// counted, so that the compression's state stays right and the request gets its answer.
@@ -259,8 +256,7 @@ int Http2Session::Callbacks::on_frame_not_sent(nghttp2_session* session, const n
 
 ssize_t Http2Session::Callbacks::read_length(nghttp2_session*, std::uint8_t, std::int32_t, std::int32_t, std::int32_t,
                                              std::uint32_t, void* user) {
-  // There is room for kLeastRoom at least, or nghttp2 would not have been asked for frames.
-  return static_cast<ssize_t>(std::min(kMaxData, self(user).transport_.room() - kFrameHead));
+  return static_cast<ssize_t>(self(user).transport_.data_room());
 }
 
 int Http2Session::Callbacks::send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t size,

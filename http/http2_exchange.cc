@@ -21,7 +21,7 @@ Http2Session::H2Exchange::H2Exchange(Http2Session& session, std::int32_t id)
 }
 
 Http2HeadReader& Http2Session::H2Exchange::trailer_reader() {
-  if (!trailers_) trailers_ = std::make_unique<Trailers>(arena_, kMaxTrailers, session_.limits_.max_headers);
+  if (!trailers_) trailers_ = std::make_unique<Http2Trailers>(arena_, kMaxTrailers, session_.limits_.max_headers);
   return trailers_->reader;
 }
 
@@ -69,7 +69,7 @@ Task<Result<std::span<const char>>> Http2Session::H2Exchange::read_body() {
     const auto told = co_await send_interim(head);
     if (!told) co_return told.error();
   }
-  const auto piece = co_await stream_.read(idle());
+  const auto piece = co_await stream_.read(deadline_after(loop_.now(), idle()));
   if (!piece) co_return piece.error();
   body_bytes_ += piece->size();
   if (body_limit_ != 0 && body_bytes_ > body_limit_) co_return kTooLarge;

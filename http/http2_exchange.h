@@ -50,6 +50,7 @@ class Http2Session::H2Exchange final : public Exchange, public Listed {
   bool body_finished() const override { return !has_body_ || stream_.read_finished(); }
   const Fields& trailers() const override;
   void cancel_read() override { stream_.cancel_read(); }
+  void resume_read() override { stream_.resume_read(); }
   Task<bool> departed() override { return stream_.departed(); }
   Task<Result<>> send_interim(const ResponseHead& head) override;
   void start(const ResponseHead& head) override;
@@ -81,13 +82,7 @@ class Http2Session::H2Exchange final : public Exchange, public Listed {
   // the request's body
   bool has_body_ = false;
   bool continue_due_ = false;
-  struct Trailers {
-    Trailers(Arena& arena, std::size_t max_bytes, std::size_t max_fields)
-        : reader(arena, fields, max_bytes, max_fields) {}
-    Fields fields;
-    Http2HeadReader reader;
-  };
-  std::unique_ptr<Trailers> trailers_;
+  std::unique_ptr<Http2Trailers> trailers_;
 
   // the response
   std::span<nghttp2_nv> block_;        // a head that has not been submitted

@@ -26,6 +26,15 @@ class Http2FrameScan {
     std::int32_t stream;
     bool has_field;       ///< the payload has four bytes at least
     std::uint32_t field;  ///< they as a number: a WINDOW_UPDATE's increment, what a PRIORITY depends on
+
+    /// DATA that brings nothing on: no content but padding, and not the end.
+    bool is_empty_data() const {
+      constexpr std::uint8_t kEndStream = 0x1;
+      constexpr std::uint8_t kPadded = 0x8;
+      if (type != 0 || (flags & kEndStream) != 0) return false;
+      if ((flags & kPadded) == 0) return length == 0;
+      return !has_field || length <= 1 + (field >> 24);
+    }
   };
 
   /// Calls see(frame), a bool, for each frame whose beginning has now arrived; stops at the first false and gives it.

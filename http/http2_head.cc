@@ -266,6 +266,38 @@ std::span<nghttp2_nv> response_block(const ResponseHead& head, int status, Arena
   return block.fields();
 }
 
+bool check_response(const Http2HeadReader& read, ResponseHead& head) {
+  const std::string_view status = read.pseudo().status;
+  const char* const end = status.data() + status.size();
+  const auto parsed = std::from_chars(status.data(), end, head.status);
+  if (parsed.ec != std::errc() || parsed.ptr != end || head.status < 100 || head.status > 999) return false;
+  head.content_length.reset();
+  if (const auto text = head.fields.get(FieldId::kContentLength)) {
+    std::uint64_t length = 0;
+    std::from_chars(text->data(), text->data() + text->size(), length);
+    head.content_length = length;
+  }
+  return true;
+}
+
+std::span<nghttp2_nv> request_block(const RequestHead& head, std::string_view scheme, Arena& arena) {
+  constexpr std::size_t kOwnFields = 6;
+  const std::size_t own = head.method_name.size() + head.target.size() + head.authority.size();
+  Block block(arena, head.fields.size() + kOwnFields, text_size(head.fields) + own + 20);
+  block.add(":method", block.keep(head.method_name));
+  block.add(":scheme", scheme);
+  block.add(":authority", block.keep(head.authority));
+  block.add(":path", block.keep(head.target));
+  for (const auto& field : head.fields) {
+    if (!stays_here(field.id)) block.add_copy(field);
+  }
+  if (head.takes_trailers) block.add(field_name(FieldId::kTe), "trailers");
+  if (head.body == BodyKind::kLength) {
+    block.add(field_name(FieldId::kContentLength), block.keep_number(head.content_length));
+  }
+  return block.fields();
+}
+
 std::span<nghttp2_nv> trailer_block(const Fields& trailers, Arena& arena) {
   Block block(arena, trailers.size() + 1, text_size(trailers));
   for (const auto& field : trailers) {

@@ -52,6 +52,14 @@ class Http2HeadReader {
   Http2Pseudo pseudo_;
 };
 
+/// A block of trailers that is being read, or has been.
+struct Http2Trailers {
+  Http2Trailers(Arena& arena, std::size_t max_bytes, std::size_t max_fields)
+      : reader(arena, fields, max_bytes, max_fields) {}
+  Fields fields;
+  Http2HeadReader reader;
+};
+
 /// Fills the request from what was read; `ended`: nothing follows the head. The rejection when it is not acceptable:
 /// then as much is filled as was understood.
 std::optional<Rejection> check_request(const Http2HeadReader& read, bool ended, RequestHead& head, Arena& arena);
@@ -59,6 +67,13 @@ std::optional<Rejection> check_request(const Http2HeadReader& read, bool ended, 
 /// A response's head as nghttp2 takes it, in the arena. `status` replaces the head's own. Date and Content-Length are
 /// written where HTTP/1 would write them; what belongs to one connection is left out.
 std::span<nghttp2_nv> response_block(const ResponseHead& head, int status, Arena& arena);
+
+/// Fills a response's head from what was read: status and content_length; the fields are there already. False when it
+/// is not acceptable.
+bool check_response(const Http2HeadReader& read, ResponseHead& head);
+
+/// A request's head as nghttp2 takes it, in the arena. `head.fields` hold no Host: :authority is written in its place.
+std::span<nghttp2_nv> request_block(const RequestHead& head, std::string_view scheme, Arena& arena);
 
 /// Trailers likewise; empty when nothing is left of them.
 std::span<nghttp2_nv> trailer_block(const Fields& trailers, Arena& arena);

@@ -23,13 +23,6 @@ constexpr Duration kNotice = std::chrono::seconds(1);
 constexpr Duration kFarewell = std::chrono::seconds(5);
 constexpr Duration kLinger = std::chrono::seconds(2);
 
-/// DATA that brings nothing on: no content but padding, and not the end.
-bool is_empty_data(const Http2FrameScan::Frame& frame) {
-  if ((frame.flags & NGHTTP2_FLAG_END_STREAM) != 0) return false;
-  if ((frame.flags & NGHTTP2_FLAG_PADDED) == 0) return frame.length == 0;
-  return !frame.has_field || frame.length <= 1 + (frame.field >> 24);
-}
-
 }  // namespace
 
 Http2Session::Http2Session(Loop& loop, ByteStream& stream, const ConnectionInfo& connection, Handler& handler)
@@ -161,7 +154,7 @@ bool Http2Session::acceptable(const Http2FrameScan::Frame& frame) {
         end_with(NGHTTP2_STREAM_CLOSED, "h2_data_on_closed_stream");
         return false;
       }
-      if (!is_empty_data(frame)) return true;
+      if (!frame.is_empty_data()) return true;
       flood = "h2_empty_data_flood";
       break;
     case NGHTTP2_PRIORITY:

@@ -10,7 +10,6 @@
 namespace headgate::http {
 namespace {
 
-constexpr std::size_t kFrameHead = 9;
 /// A piece up to this size is packed at once; a larger one waits for the end of the turn, so that a stream that is more
 /// urgent goes first (RFC 9218).
 constexpr std::size_t kSmallPiece = 16 * 1024;
@@ -69,24 +68,39 @@ void Http2Stream::give_back(std::size_t size) {
   transport_.send_soon();
 }
 
-Task<Result<std::span<const char>>> Http2Stream::read(Duration idle) {
+Task<Result<std::span<const char>>> Http2Stream::read(TimePoint deadline) {
   give_back(std::exchange(given_size_, 0));
   given_.release();
+  auto piece = next_piece();
+  if (piece) return *piece;
+  return wait_piece(deadline);
+}
+
+/// Nothing when it has to be waited for.
+std::optional<Result<std::span<const char>>> Http2Stream::next_piece() {
+  if (read_cancelled_) return stream_error(Wake::kCancelled, side_);
+  if (!blocks_.empty()) {
+    Block block = std::move(blocks_.front());
+    blocks_.erase(blocks_.begin());
+    given_ = std::move(block.buffer);
+    given_size_ = block.end - block.begin;
+    return std::span<const char>(given_.data() + block.begin, given_size_);
+  }
+  if (receive_ended_) return std::span<const char>();
+  if (closed_) return error_;
+  return std::nullopt;
+}
+
+Task<Result<std::span<const char>>> Http2Stream::wait_piece(TimePoint deadline) {
   for (;;) {
-    if (read_cancelled_) co_return stream_error(Wake::kCancelled, side_);
-    if (!blocks_.empty()) {
-      Block block = std::move(blocks_.front());
-      blocks_.erase(blocks_.begin());
-      given_ = std::move(block.buffer);
-      given_size_ = block.end - block.begin;
-      co_return std::span<const char>(given_.data() + block.begin, given_size_);
-    }
-    if (receive_ended_) co_return std::span<const char>();
-    if (closed_) co_return error_;
     readable_.clear();
-    const Wake wake = co_await readable_.wait(deadline_after(transport_.loop().now(), idle));
-    if (wake == Wake::kTimeout) co_return Error{Errc::kTimeout, side_, "body_timeout"};
+    const Wake wake = co_await readable_.wait(deadline);
+    if (wake == Wake::kTimeout) {
+      co_return Error{Errc::kTimeout, side_, side_ == Side::kUpstream ? "upstream_timeout" : "body_timeout"};
+    }
     if (wake == Wake::kCancelled) co_return stream_error(wake, side_);
+    const auto piece = next_piece();
+    if (piece) co_return *piece;
   }
 }
 
@@ -240,13 +254,13 @@ ssize_t Http2Stream::next_length(std::size_t room, std::uint32_t* flags) {
 int Http2Stream::send_data(const std::uint8_t* frame_head, std::size_t size) {
   // Claimed only when the content is there: a file may turn out to be shorter than it was.
   char* const out = transport_.reserve();
-  std::memcpy(out, frame_head, kFrameHead);
-  if (!copy_content(out + kFrameHead, size)) {
+  std::memcpy(out, frame_head, Http2Transport::kFrameHead);
+  if (!copy_content(out + Http2Transport::kFrameHead, size)) {
     file_failed_ = true;
     writable_.set();
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
-  transport_.claim(kFrameHead + size);
+  transport_.claim(Http2Transport::kFrameHead + size);
   bytes_sent_ += size;
   if (offered() == 0) writable_.set();
   // Stops nghttp2 before it begins another frame without room for it.

@@ -7,6 +7,7 @@
 // time, which may be different tasks.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include <boost/container/small_vector.hpp>
@@ -37,13 +38,14 @@ class Http2Stream {
   // --- reading ------------------------------------------------------------------------------------------------------
 
   /// Waits for the next piece; empty at the end. Valid until the next call: then its window is given back.
-  Task<Result<std::span<const char>>> read(Duration idle);
+  Task<Result<std::span<const char>>> read(TimePoint deadline);
   bool at_hand() const { return !blocks_.empty(); }
   /// All has been read, and there will be no more.
   bool read_finished() const { return receive_ended_ && blocks_.empty(); }
   bool receive_ended() const { return receive_ended_; }
-  /// Ends a wait in read() or departed(), and later ones until departed() is called.
+  /// Ends a wait in read() or departed(), and later ones until resume_read() or departed() is called.
   void cancel_read();
+  void resume_read() { read_cancelled_ = false; }
   /// Waits until the stream is over (true), or cancel_read() (false).
   Task<bool> departed();
   /// Nobody will read what has arrived and what comes: its window goes back to the connection.
@@ -95,6 +97,8 @@ class Http2Stream {
   bool copy_content(char* out, std::size_t size);
   void offered_more(bool at_once);
   void give_back(std::size_t size);
+  std::optional<Result<std::span<const char>>> next_piece();
+  Task<Result<std::span<const char>>> wait_piece(TimePoint deadline);
 
   struct Block {
     Buffer buffer;

@@ -8,6 +8,7 @@
 // queue of control frames wait, and whoever writes a stream waits with its bytes.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/byte_stream.h"
@@ -20,6 +21,9 @@ class Http2Transport {
  public:
   /// Room that must be left for a frame of DATA to be begun.
   static constexpr std::size_t kLeastRoom = 1024;
+  /// A DATA frame's payload. Larger frames would gain nothing and keep more urgent streams waiting.
+  static constexpr std::size_t kMaxData = 16 * 1024;
+  static constexpr std::size_t kFrameHead = 9;
 
   Http2Transport(Loop& loop, ByteStream& stream, Side side);
   Http2Transport(const Http2Transport&) = delete;
@@ -76,6 +80,9 @@ class Http2Transport {
   // --- from nghttp2's callbacks -------------------------------------------------------------------------------------
 
   std::size_t room() const { return BufferPool::kLarge - end_; }
+  /// The largest payload of the DATA frame that is begun now. There is room for kLeastRoom at least, or nghttp2 would
+  /// not have been asked for frames.
+  std::size_t data_room() const { return std::min(kMaxData, room() - kFrameHead); }
   /// Room for the next bytes; at most room() may be claimed. Valid until the next call.
   char* reserve();
   void claim(std::size_t size) { end_ += size; }

@@ -37,6 +37,7 @@ struct RequestHead {
   Fields fields;
   BodyKind body = BodyKind::kNone;
   std::uint64_t content_length = 0;  ///< when body is kLength
+  bool takes_trailers = false;       ///< TE: trailers; of a request that we send
   std::string_view upgrade;          ///< protocol asked for (HTTP/1.1 Upgrade, RFC 8441 :protocol); empty: none
 };
 
