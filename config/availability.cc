@@ -30,12 +30,6 @@ bool is_request(const Node&, const std::string& text) {
 bool is_release(const Node&, const std::string& text) {
   return text == "release";
 }
-bool is_http1(const Node&, const std::string& text) {
-  return text != "h2" && text != "h2c";
-}
-bool is_http1_url(const Node&, const std::string& text) {
-  return !text.starts_with("h2://") && !text.starts_with("h2c://");
-}
 bool is_one_pool(const Node& node, const std::string&) {
   return node.entries.size() <= 1;
 }
@@ -82,7 +76,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"rate_limits", is_empty, "*"},
     {"listeners.*.proxy_protocol", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
-    {"upstreams.*.scheme", is_http1, "h2c and h2"},
     {"upstreams.*.pools", is_one_pool, "more than one pool"},
     {"upstreams.*.pools.*.servers.*.backup", is_false, "*"},
     {"upstreams.*.pools.*.servers.*.max_connections", is_zero, "*"},
@@ -104,7 +97,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"sites.*.security_headers", is_off, "strict"},
     {"sites.*.compress", never, "*"},
     {"sites.*.error_pages", is_empty, "*"},
-    {"sites.*.routes.*.proxy", is_http1_url, "h2c:// and h2://"},
     {"sites.*.routes.*.static.pools", is_empty, "*"},
     {"sites.*.routes.*.static.split", is_empty, "*"},
     {"sites.*.routes.*.rate_limit", is_empty, "*"},

@@ -93,10 +93,7 @@ CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site
 }
 
 Generation::Generation(std::uint64_t number_, config::Config config_)
-    : number(number_),
-      config(std::move(config_)),
-      routes(config),
-      session_limits(session_limits_of(config.limits)) {
+    : number(number_), config(std::move(config_)), routes(config), session_limits(session_limits_of(config.limits)) {
   sites.reserve(config.sites.size());
   for (const auto& site : config.sites) sites.emplace_back(config, site);
   if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
@@ -109,7 +106,8 @@ Generation::Generation(std::uint64_t number_, config::Config config_)
 void Generation::check_tls() const {
   if (certificates) tls::ServerContext(certificates, config.tls, alpn(true), std::make_shared<tls::TicketKeys>());
   for (const auto& upstream : config.upstreams) {
-    if (upstream.scheme == config::Scheme::kHttps) tls::ClientContext(upstream.tls);
+    const bool secure = upstream.scheme == config::Scheme::kHttps || upstream.scheme == config::Scheme::kH2;
+    if (secure) tls::ClientContext(upstream.tls);
   }
 }
 

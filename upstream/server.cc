@@ -7,6 +7,9 @@
 
 #include "base/log.h"
 #include "base/socket.h"
+#include "http/http1_client.h"
+#include "http/http2_client_exchange.h"
+#include "upstream/shared_connections.h"
 
 namespace headgate::upstream {
 namespace {
@@ -25,7 +28,17 @@ std::string state_of(const std::string& file) {
 
 }  // namespace
 
+http::ClientExchange& Lease::exchange(Duration idle) {
+  if (connection_) {
+    exchange_.reset(new http::Http1ClientExchange(server_->loop_, *connection_->stream, idle));
+  } else {
+    static_cast<http::Http2ClientExchange&>(*exchange_).set_idle(idle);
+  }
+  return *exchange_;
+}
+
 void Lease::give_back() {
+  exchange_.reset();
   if (connection_) server_->keep(std::move(connection_));
 }
 
@@ -55,6 +68,8 @@ Server::Server(Loop& loop, Resolver& resolver, Settings settings, std::shared_pt
   } else if (address.kind == config::Address::Kind::kUnix) {
     addresses_.push_back(SocketAddress::unix_path(address.path));
   }
+  const bool http2 = settings_.scheme == config::Scheme::kH2 || settings_.scheme == config::Scheme::kH2c;
+  if (http2) shared_ = std::make_unique<SharedConnections>(*this);
 }
 
 Server::~Server() = default;
@@ -67,7 +82,21 @@ Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
     if (connection->stream->has_pending_input()) continue;  // closed, or saying something nobody asked for
     return lend(std::move(connection));
   }
-  return lease_new(deadline);
+  return shared_ ? lease_place(deadline) : lease_new(deadline);
+}
+
+/// Nearly always there is a place, and nothing to wait for.
+Task<Result<Lease>> Server::lease_place(TimePoint deadline) {
+  auto place = shared_->take();
+  if (!place.exchange) return wait_place(deadline);
+  return Lease(ServerRef(this), std::move(place.exchange), place.reused);
+}
+
+Task<Result<Lease>> Server::wait_place(TimePoint deadline) {
+  const ServerRef self(this);  // a reload may forget us while we wait
+  auto place = co_await shared_->wait(deadline);
+  if (!place) co_return place.error();
+  co_return Lease(self, std::move(place->exchange), place->reused);
 }
 
 Task<Result<Lease>> Server::lease_new(TimePoint deadline) {
@@ -104,10 +133,16 @@ void Server::sweep() {
 
 void Server::cancel_leased() {
   for (auto& connection : leased_) connection.stream->cancel();
+  if (shared_) shared_->cancel();
+}
+
+bool Server::busy() const {
+  return lookups_.size() > 0 || (shared_ && shared_->busy());
 }
 
 Task<> Server::stop() {
   idle_.clear();
+  if (shared_) co_await shared_->stop();
   co_await lookups_.join(kNoDeadline);
 }
 
@@ -159,6 +194,7 @@ Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline) {
   if (!tls_) co_return std::unique_ptr<ByteStream>(std::move(socket));
   auto secured = co_await tls::connect(*tls_, std::move(socket), settings_.tls_name, deadline);
   if (!secured) co_return secured.error();
+  if (shared_ && (*secured)->alpn() != "h2") co_return Error{Errc::kTls, Side::kUpstream, "upstream_not_http2"};
   co_return std::unique_ptr<ByteStream>(std::move(*secured));
 }
 

@@ -23,6 +23,7 @@ namespace headgate::upstream {
 
 class Lease;
 class Server;
+class SharedConnections;
 using ServerRef = boost::intrusive_ptr<Server>;
 
 /// An open connection to a server: out on loan or kept.
@@ -52,14 +53,15 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
 
   const std::string& name() const { return settings_.address.text; }
 
-  /// A kept connection unless `fresh`, else a new one. The deadline covers name, connect and TLS handshake.
+  /// For HTTP/1 a kept connection unless `fresh`, else a new one; for HTTP/2 a place on a shared one, `fresh` or not:
+  /// those that failed take no more requests. The deadline covers name, connect, TLS handshake and SETTINGS.
   Task<Result<Lease>> lease(TimePoint deadline, bool fresh);
 
   /// Closes kept connections that are too old or that the origin has closed. Called about once a second.
   void sweep();
   std::size_t idle_connections() const { return idle_.size(); }
-  /// A lookup runs beside the traffic: it must not be destroyed now.
-  bool looking_up() const { return lookups_.size() > 0; }
+  /// A lookup or a shared connection lives beside the traffic: it must not be destroyed now.
+  bool busy() const;
 
   /// Ends every wait on a connection that is out on loan: its exchange fails.
   void cancel_leased();
@@ -69,7 +71,10 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
 
  private:
   friend class Lease;
+  friend class SharedConnections;
   Task<Result<Lease>> lease_new(TimePoint deadline);
+  Task<Result<Lease>> lease_place(TimePoint deadline);
+  Task<Result<Lease>> wait_place(TimePoint deadline);
   Lease lend(std::unique_ptr<OriginConnection> connection);
   void keep(std::unique_ptr<OriginConnection> connection);
   Task<Result<SocketAddress>> address(TimePoint deadline);
@@ -89,23 +94,32 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
   TimePoint resolved_at_{};
   bool resolving_ = false;
   TaskGroup lookups_;
+  std::unique_ptr<SharedConnections> shared_;  // of HTTP/2; null for HTTP/1
 };
 
-/// A connection out on loan for one exchange. Destroyed: closed. give_back(): kept for the next one.
+/// One exchange's place: for HTTP/1 a connection of its own, for HTTP/2 a stream of a shared one. Destroyed: what is
+/// left of the exchange is broken off, the connection of its own closed. give_back(): kept for the next one.
 class Lease {
  public:
   Lease(ServerRef server, std::unique_ptr<OriginConnection> connection)
-      : server_(std::move(server)), connection_(std::move(connection)) {}
+      : server_(std::move(server)), connection_(std::move(connection)), reused_(connection_->requests > 0) {}
+  Lease(ServerRef server, http::ClientExchangePtr place, bool reused)
+      : server_(std::move(server)), exchange_(std::move(place)), reused_(reused) {}
 
+  /// What the one request is sent with. `idle` bounds each wait for the origin to take bytes. Once.
+  http::ClientExchange& exchange(Duration idle);
+  /// Of HTTP/1.
   ByteStream& stream() { return *connection_->stream; }
-  /// It has carried a request before: the origin may be closing it at this very moment.
-  bool reused() const { return connection_->requests > 0; }
-  /// The exchange has ended well. Nothing may wait on the stream any more.
+  /// Its connection has carried a request before: the origin may be closing it at this very moment.
+  bool reused() const { return reused_; }
+  /// The exchange has ended well, and is gone after this. Nothing may wait on it any more.
   void give_back();
 
  private:
   ServerRef server_;
   std::unique_ptr<OriginConnection> connection_;
+  http::ClientExchangePtr exchange_;
+  bool reused_;
 };
 
 }  // namespace headgate::upstream

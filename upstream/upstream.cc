@@ -10,6 +10,10 @@ ServerRef ServerSet::get(const Server::Settings& settings) {
   if (const auto known = servers_.find(identity); known != servers_.end()) return known->second;
   std::shared_ptr<tls::ClientContext> context;
   if (settings.scheme == config::Scheme::kHttps) context = std::make_shared<tls::ClientContext>(settings.tls);
+  if (settings.scheme == config::Scheme::kH2) {
+    const std::vector<std::string> alpn{"h2"};
+    context = std::make_shared<tls::ClientContext>(settings.tls, alpn);
+  }
   const ServerRef server(new Server(loop_, resolver_, settings, std::move(context)));
   servers_.emplace(identity, server);
   return server;
@@ -19,7 +23,7 @@ void ServerSet::sweep() {
   for (auto it = servers_.begin(); it != servers_.end();) {
     it->second->sweep();
     const auto& server = it->second;
-    const bool unused = server->use_count() == 1 && server->idle_connections() == 0 && !server->looking_up();
+    const bool unused = server->use_count() == 1 && server->idle_connections() == 0 && !server->busy();
     it = unused ? servers_.erase(it) : std::next(it);
   }
 }

@@ -62,7 +62,7 @@ Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, ups
       exchange_(request.exchange),
       timeouts_(timeouts),
       lease_(lease),
-      origin_(exchange_.loop(), lease.stream(), timeouts.idle) {}
+      origin_(lease.exchange(timeouts.idle)) {}
 
 Task<Attempt::Result> Attempt::run() {
   const TimePoint begun = exchange_.loop().now();
@@ -78,6 +78,8 @@ Task<Attempt::Result> Attempt::run() {
   const auto head = co_await await_head();
   request_.upstream_time = exchange_.loop().now() - begun;
   if (!head) {
+    if (uploader_) co_await end_upload();
+    if (watcher_) co_await stop_watching();
     result = judge(head.error());
   } else if ((*head)->status == 101) {
     co_await switch_protocols(**head);
@@ -104,14 +106,17 @@ void Attempt::begin_request() {
   origin_.start(head);
 }
 
-/// A kept connection that ended without a byte was most likely closed by the origin while the request was on its way:
-/// it is sent again where twice would do no harm and all of it is still at hand.
-Attempt::Result Attempt::judge(const Error& error) const {
-  const bool stale = lease_.reused() && !origin_.answered() && error.side == Side::kUpstream &&
-                     (error.code == Errc::kClosed || error.code == Errc::kReset);
-  // Not with a body: its reader has been stopped for good when this try ends, even if it had given out nothing.
-  const bool repeatable = http::is_idempotent(exchange_.request.method) && !exchange_.has_body();
-  return {stale && repeatable ? Verdict::kRetry : Verdict::kFailed, error};
+/// What the origin says it has not looked at is sent again, whatever the method. A kept connection that ended without a
+/// byte was most likely closed by the origin while the request was on its way: it is sent again where twice would do no
+/// harm. Either only while all of it is still at hand. After the upload's end.
+Attempt::Result Attempt::judge(const Error& error) {
+  using Fate = http::ClientExchange::Fate;
+  const auto fate = origin_.fate(error);
+  const bool stale = fate == Fate::kLost && lease_.reused() && http::is_idempotent(exchange_.request.method);
+  const bool whole = !exchange_.has_body() || exchange_.body_bytes() == 0;
+  if (!whole || !(stale || fate == Fate::kUntouched)) return {Verdict::kFailed, error};
+  exchange_.resume_read();
+  return {Verdict::kRetry, error};
 }
 
 // --- the request's body -------------------------------------------------------------------------------------------
@@ -154,6 +159,7 @@ Task<> Attempt::end_upload() {
     origin_.cancel();
   }
   co_await uploader_;
+  uploader_ = {};
 }
 
 // --- the client, while the origin is silent -----------------------------------------------------------------------

@@ -3,7 +3,7 @@
 // buffers, and a tunnel after a protocol switch.
 #pragma once
 
-#include "http/http1_client.h"
+#include "http/client_exchange.h"
 #include "proxy/request.h"
 #include "upstream/server.h"
 
@@ -52,14 +52,14 @@ class Attempt {
   void fail_client(const Error& error);
   Error blame(const Error& error) const { return client_failed_ ? client_error_ : error; }
 
-  Result judge(const Error& error) const;
+  Result judge(const Error& error);
   Task<> end_upload();
 
   Request& request_;
   http::Exchange& exchange_;
   const config::UpstreamTimeouts& timeouts_;
   upstream::Lease& lease_;
-  http::Http1ClientExchange origin_;
+  http::ClientExchange& origin_;
   bool upgrade_asked_ = false;
   bool uploading_ = false;
   Task<> uploader_;

@@ -112,6 +112,7 @@ http::RequestHead upstream_request(Request& request) {
   out.authority = head.authority;
   out.body = head.body;
   out.content_length = head.content_length;
+  out.takes_trailers = head.fields.list_contains(FieldId::kTe, "trailers");
   // h2c would turn the connection into a second front door, past every route's rules.
   if (!http::list_has(head.upgrade, "h2c")) out.upgrade = head.upgrade;
   const bool listed = names_others(head.fields);

@@ -88,7 +88,7 @@ inline Task<> fetch(ClientExchange& exchange, const RequestHead& head, Reply& re
   const auto sent = co_await exchange.finish(nullptr);
   if (!sent) reply.error = sent.error().reason;
   if (sent) co_await read_answer(exchange, kNoDeadline, reply);
-  reply.answered = exchange.answered();
+  reply.answered = exchange.fate({Errc::kClosed, Side::kUpstream, ""}) == ClientExchange::Fate::kUnknown;
   reply.reusable = exchange.reusable();
 }
 

@@ -46,6 +46,7 @@ class FakeExchange final : public http::Exchange {
   bool body_finished() const override { return true; }
   const http::Fields& trailers() const override { return trailers_; }
   void cancel_read() override {}
+  void resume_read() override {}
   Task<Result<>> send_interim(const http::ResponseHead&) override { return Result<>(); }
 
   void start(const http::ResponseHead& response) override {
