@@ -184,8 +184,9 @@ void Http2ClientExchange::cancel() {
 
 void Http2ClientExchange::let_go() {
   let_go_ = true;
+  // Also of a stream that is closed: its bytes still count against the connection's window.
+  stream_.discard_input();
   if (open_) {
-    stream_.discard_input();
     stream_.reset(NGHTTP2_CANCEL);
     stream_.withdraw();
     // Silence since before the request, for so long that a PING would have been sent: the connection may be dead, and

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxy/generation.h"
+#include "proxy/grpc.h"
 #include "routing/query.h"
 
 namespace headgate::proxy {
@@ -56,6 +57,7 @@ Task<Result<>> Request::respond_error(int status, const char* reason, std::strin
     exchange.abort();
     return Result<>();
   }
+  if (grpc) return respond_grpc_error(status, reason, detail);
   http::ResponseHead head;
   head.status = status;
   head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
@@ -65,6 +67,17 @@ Task<Result<>> Request::respond_error(int status, const char* reason, std::strin
   auto body = arena.join({number, " ", http::reason_phrase(status), "\n"});
   if (!detail.empty()) body = arena.join({body, detail, "\n"});
   return respond(head, body);
+}
+
+Task<Result<>> Request::respond_grpc_error(int status, const char* reason, std::string_view detail) {
+  auto& arena = exchange.arena();
+  const auto text = detail.empty() ? std::string_view(reason) : arena.join({reason, ": ", detail});
+  http::ResponseHead head;
+  head.fields.add(http::FieldId::kContentType, "Content-Type", "application/grpc");
+  head.fields.add("grpc-status", grpc_status(status));
+  head.fields.add("grpc-message", grpc_message(text, arena));
+  apply_response_headers(head);
+  return exchange.respond(head, {});
 }
 
 void Request::append(const routing::Variable& variable, std::string& out) const {

@@ -37,7 +37,9 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view client_text;
   bool peer_trusted = false;  ///< the peer is one of trusted_proxies
   std::string_view request_id;
-  std::string_view host;  ///< of Host, lower case, without port
+  std::string_view host;             ///< of Host, lower case, without port
+  bool grpc = false;                 ///< a call of gRPC: failures of our own are told in its words
+  TimePoint deadline = kNoDeadline;  ///< of the whole request: grpc-timeout
   std::string_view scheme() const { return exchange.connection().secure ? "https" : "http"; }
 
   // For the log; handlers fill what they know.
@@ -53,7 +55,8 @@ class Request final : public routing::Variables, public RoutePlace {
   Task<Result<>> respond(http::ResponseHead& head, std::span<const char> body);
 
   /// A short plain answer of our own, with the reason for the log. `detail` is a sentence for the client and lives
-  /// during the call. When a response has begun it is broken off instead.
+  /// during the call. When a response has begun it is broken off instead. To a call of gRPC: a trailers-only answer
+  /// with the status of gRPC that stands for this one.
   Task<Result<>> respond_error(int status, const char* reason, std::string_view detail = {});
 
   /// The template filled in, in the arena; bytes that may not stand in a field value are left out.
@@ -67,6 +70,7 @@ class Request final : public routing::Variables, public RoutePlace {
 
  private:
   void apply_response_headers(http::ResponseHead& head);
+  Task<Result<>> respond_grpc_error(int status, const char* reason, std::string_view detail);
 };
 
 /// The value of a cookie (RFC 6265 section 4.2) in the request's Cookie fields; empty when there is none.

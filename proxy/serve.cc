@@ -6,6 +6,7 @@
 #include "http/path.h"
 #include "proxy/client_address.h"
 #include "proxy/generation.h"
+#include "proxy/grpc.h"
 #include "proxy/handlers/answers.h"
 #include "proxy/handlers/forward.h"
 #include "proxy/request_id.h"
@@ -38,6 +39,16 @@ void settle_identity(Request& request) {
                                                           : exchange.arena().copy(request.client.to_string());
   request.request_id = request_id(exchange.request.fields, exchange.arena());
   request.host = host_of(exchange.request.authority, exchange.arena());
+}
+
+/// Calls of gRPC, and how long they may take.
+void settle_grpc(Request& request) {
+  const auto& fields = request.exchange.request.fields;
+  request.grpc = is_grpc(fields);
+  if (!request.grpc) return;
+  const auto text = fields.get("grpc-timeout");
+  const auto timeout = text ? parse_grpc_timeout(*text) : std::nullopt;
+  if (timeout) request.deadline = request.exchange.started_at() + *timeout;
 }
 
 /// The one path that routing and files see. False: it was refused.
@@ -103,6 +114,7 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
   auto& exchange = request.exchange;
   const auto& generation = *request.generation->shared;
   settle_identity(request);
+  settle_grpc(request);
   if (exchange.request.target == "*") return respond_options_asterisk(request);
 
   const std::size_t site = generation.routes.find_site(exchange.connection().listener, request.host);
@@ -124,15 +136,19 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
     case CompiledRoute::Action::kStatic:
       request.path = strip_prefix(request.path, route.strip_prefix);
       return route.files->serve(request, surroundings.files);
-    case CompiledRoute::Action::kRedirect: return respond_redirect(request);
-    case CompiledRoute::Action::kRespond: return respond_fixed(request);
-    case CompiledRoute::Action::kNone: break;  // such a route only rewrites: a walk never ends there
+    case CompiledRoute::Action::kRedirect:
+      return respond_redirect(request);
+    case CompiledRoute::Action::kRespond:
+      return respond_fixed(request);
+    case CompiledRoute::Action::kNone:
+      break;  // such a route only rewrites: a walk never ends there
   }
   return request.respond_error(500, "internal_error");
 }
 
 Task<Result<>> refuse(Request& request, const http::Rejection& rejection) {
   settle_identity(request);
+  settle_grpc(request);
   const auto& generation = *request.generation->shared;
   const std::size_t site = generation.routes.find_site(request.exchange.connection().listener, request.host);
   if (site != routing::RouteTable::kNone) request.site = &generation.sites[site];

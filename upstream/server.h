@@ -108,7 +108,9 @@ class Lease {
 
   /// What the one request is sent with. `idle` bounds each wait for the origin to take bytes. Once.
   http::ClientExchange& exchange(Duration idle);
-  /// Of HTTP/1.
+  /// HTTP/2: others have places on the same connection.
+  bool shared() const { return !connection_; }
+  /// Unless shared().
   ByteStream& stream() { return *connection_->stream; }
   /// Its connection has carried a request before: the origin may be closing it at this very moment.
   bool reused() const { return reused_; }

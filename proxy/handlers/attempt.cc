@@ -22,23 +22,24 @@ constexpr Duration kPatience = std::chrono::seconds(1);
 /// A limit for waiting on the origin: its real deadline, or sooner while the client is not watched yet.
 class Attempt::Silence {
  public:
-  Silence(Attempt& attempt, Duration limit)
-      : attempt_(attempt), limit_(limit), deadline_(deadline_after(loop().now(), limit)) {}
+  Silence(Attempt& attempt, Duration limit) : attempt_(attempt), limit_(limit), whole_(attempt.request_.deadline) {
+    begin();
+  }
 
   /// For the next wait. While the request is still on its way the origin owes nothing; yet the wait is short, since the
   /// end of the upload interrupts only a reader that sleeps at that moment.
   TimePoint next() {
     was_uploading_ = attempt_.uploading_;
-    if (was_uploading_) return loop().now() + kPatience;
+    if (was_uploading_) return std::min(loop().now() + kPatience, whole_);
     return attempt_.watcher_ ? deadline_ : std::min(deadline_, loop().now() + kPatience);
   }
 
   /// After a wait that failed: true when it is to be tried again, the clock begun anew or the watcher set to work.
   bool goes_on(const Error& error) {
-    if (attempt_.client_failed_) return false;
+    if (attempt_.client_failed_ || loop().now() >= whole_) return false;
     const bool upload_ended = error.code == Errc::kCancelled && !attempt_.uploading_;
     if (was_uploading_ && (upload_ended || error.code == Errc::kTimeout)) {
-      deadline_ = deadline_after(loop().now(), limit_);
+      begin();
       return true;
     }
     if (error.code != Errc::kTimeout || loop().now() >= deadline_) return false;
@@ -51,18 +52,22 @@ class Attempt::Silence {
 
  private:
   Loop& loop() const { return attempt_.exchange_.loop(); }
+  void begin() { deadline_ = std::min(deadline_after(loop().now(), limit_), whole_); }
+
   Attempt& attempt_;
   const Duration limit_;
+  const TimePoint whole_;  // of the request
   TimePoint deadline_;
   bool was_uploading_ = false;
 };
 
-Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease)
+Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, BodyCopy& copy)
     : request_(request),
       exchange_(request.exchange),
       timeouts_(timeouts),
       lease_(lease),
-      origin_(lease.exchange(timeouts.idle)) {}
+      origin_(lease.exchange(timeouts.idle)),
+      copy_(copy) {}
 
 Task<Attempt::Result> Attempt::run() {
   const TimePoint begun = exchange_.loop().now();
@@ -85,6 +90,7 @@ Task<Attempt::Result> Attempt::run() {
     co_await switch_protocols(**head);
   } else {
     // Failures after the head are broken off here: nothing is left to answer then.
+    copy_.drop();
     remove_hop_by_hop((*head)->fields, false);
     request_.start(**head);
     const auto sent = co_await download();
@@ -113,7 +119,7 @@ Attempt::Result Attempt::judge(const Error& error) {
   using Fate = http::ClientExchange::Fate;
   const auto fate = origin_.fate(error);
   const bool stale = fate == Fate::kLost && lease_.reused() && http::is_idempotent(exchange_.request.method);
-  const bool whole = !exchange_.has_body() || exchange_.body_bytes() == 0;
+  const bool whole = !exchange_.has_body() || exchange_.body_bytes() == copy_.size();
   if (!whole || !(stale || fate == Fate::kUntouched)) return {Verdict::kFailed, error};
   exchange_.resume_read();
   return {Verdict::kRetry, error};
@@ -131,7 +137,13 @@ Task<> Attempt::upload() {
 }
 
 Task<headgate::Result<>> Attempt::send_body() {
-  if (!exchange_.body_ready()) {
+  if (copy_.size() > 0) {
+    const bool last = exchange_.body_finished() && exchange_.trailers().empty();
+    const auto sent = co_await origin_.write(copy_.bytes(), last);
+    if (!sent) co_return sent.error();
+    if (last) co_return headgate::Result<>();
+    if (exchange_.body_finished()) co_return co_await origin_.finish(&exchange_.trailers());
+  } else if (!exchange_.body_ready()) {
     // The origin may answer the head alone, and the client may be waiting for that before it sends more.
     const auto sent = co_await origin_.write({}, false);
     if (!sent) co_return sent.error();
@@ -142,6 +154,7 @@ Task<headgate::Result<>> Attempt::send_body() {
       fail_client(piece.error());
       co_return piece.error();
     }
+    if (lease_.shared()) copy_.add(*piece);
     const bool last = exchange_.body_finished() && exchange_.trailers().empty();
     if (!piece->empty() || last) {
       const auto sent = co_await origin_.write(*piece, last);
@@ -163,6 +176,13 @@ Task<> Attempt::end_upload() {
 }
 
 // --- the client, while the origin is silent -----------------------------------------------------------------------
+
+Error Attempt::blame(const Error& error) const {
+  if (client_failed_) return client_error_;
+  const bool waited = error.code == Errc::kTimeout || error.code == Errc::kCancelled;
+  const bool late = waited && exchange_.loop().now() >= request_.deadline;
+  return late ? Error{Errc::kTimeout, Side::kInternal, "grpc_timeout"} : error;
+}
 
 void Attempt::fail_client(const Error& error) {
   client_failed_ = true;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "http/client_exchange.h"
+#include "proxy/handlers/body_copy.h"
 #include "proxy/request.h"
 #include "upstream/server.h"
 
@@ -22,7 +23,8 @@ class Attempt {
     Error error{};  ///< but for kDone
   };
 
-  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease);
+  /// `copy` outlives all attempts of a request.
+  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, BodyCopy& copy);
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
@@ -50,7 +52,7 @@ class Attempt {
   Task<> watch_client();
   Task<> stop_watching();
   void fail_client(const Error& error);
-  Error blame(const Error& error) const { return client_failed_ ? client_error_ : error; }
+  Error blame(const Error& error) const;
 
   Result judge(const Error& error);
   Task<> end_upload();
@@ -60,6 +62,7 @@ class Attempt {
   const config::UpstreamTimeouts& timeouts_;
   upstream::Lease& lease_;
   http::ClientExchange& origin_;
+  BodyCopy& copy_;
   bool upgrade_asked_ = false;
   bool uploading_ = false;
   Task<> uploader_;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/handlers/forward.h"
 
+#include <algorithm>
+
 #include "proxy/generation.h"
 #include "proxy/handlers/attempt.h"
 
 namespace headgate::proxy {
 namespace {
+
+/// How many times a request is sent again that an origin has refused to look at.
+constexpr unsigned kMaxRefusals = 3;
 
 /// What the client is told of a failure before the answer has begun.
 Task<Result<>> respond_failure(Request& request, const Error& error) {
@@ -35,24 +40,25 @@ Task<Result<>> try_servers(Request& request, upstream::Upstream& upstream) {
   const auto& timeouts = request.route->timeouts;
   std::uint64_t tried = 0;
   unsigned failed_connects = 0;
-  bool fresh = false;
+  unsigned retries = 0;
+  BodyCopy copy(request.exchange.loop().buffers());
   std::size_t index = upstream.pick(tried);
   for (;;) {
     auto& server = upstream.server(index);
     request.server = server.name();
     ++request.attempts;
-    const TimePoint connect_by = deadline_after(request.exchange.loop().now(), timeouts.connect);
-    auto lease = co_await server.lease(connect_by, fresh);
+    const TimePoint now = request.exchange.loop().now();
+    const TimePoint connect_by = std::min(deadline_after(now, timeouts.connect), request.deadline);
+    auto lease = co_await server.lease(connect_by, retries > 0);
     Error error{};
     if (lease) {
-      Attempt attempt(request, timeouts, *lease);
+      Attempt attempt(request, timeouts, *lease, copy);
       const auto result = co_await attempt.run();
       if (result.verdict == Attempt::Verdict::kDone) co_return Result<>();
       error = result.error;
-      if (result.verdict == Attempt::Verdict::kRetry) {
-        fresh = true;
-        continue;
-      }
+      if (result.verdict == Attempt::Verdict::kRetry && retries++ < kMaxRefusals) continue;
+    } else if (request.exchange.loop().now() >= request.deadline) {
+      error = {Errc::kTimeout, Side::kInternal, "grpc_timeout"};
     } else {
       // Nothing has been sent: another server may take it.
       error = lease.error();
