@@ -174,6 +174,7 @@ void Http2Client::released(Http2ClientExchange& exchange) {
     idle_since_ = loop_.now();
     emptied_.set();
     if (!taking_) leave();
+    if (limits_.idle_timeout < limits_.silence) wake_reader();  // who may be about to sleep for longer
   }
   owner_.stream_ended(*this);
 }

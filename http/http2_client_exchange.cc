@@ -129,7 +129,7 @@ void Http2ClientExchange::fail(const Error& error) {
   open_ = false;
   const bool ended = error.code == Errc::kClosed || error.code == Errc::kReset;
   connection_lost_ = ended;
-  refused_ = refused_ || (ended && submitted_ && !head_sent_);
+  refused_ = refused_ || (ended && !head_sent_);
   if (ended && final_read_) {
     stream_.close({Errc::kReset, Side::kUpstream, "upstream_truncated"});
   } else {

@@ -8,6 +8,12 @@
 #include "upstream/server.h"
 
 namespace headgate::upstream {
+namespace {
+
+/// What an opening has at least, however little time the request has that began it: others wait for it, too.
+constexpr Duration kOpening = std::chrono::seconds(3);
+
+}  // namespace
 
 SharedConnections::SharedConnections(Server& server)
     : server_(server), places_(http::Http2Client::kMaxStreams), lives_(server.loop_) {}
@@ -68,7 +74,7 @@ void SharedConnections::stream_ended(http::Http2Client& client) {
 void SharedConnections::open_if_needed(TimePoint deadline) {
   if (waiting_ <= opening_ * places_) return;
   ++opening_;
-  lives_.spawn(open(deadline));
+  lives_.spawn(open(std::max(deadline, server_.loop_.now() + kOpening)));
 }
 
 /// Beside the requests that wait for it: one that gives up does not end it for the others.

@@ -138,7 +138,8 @@ class Http2OriginConnection:
                     key, value = struct.unpack(">HI", one.payload[at:at + 6])
                     if key == INITIAL_WINDOW_SIZE:
                         self.initial_window = value
-                self.send(frame(SETTINGS, ACK))
+                if self.origin.settings is not None:
+                    self.send(frame(SETTINGS, ACK))
             elif one.kind == WINDOW_UPDATE and one.stream == 0:
                 self.window += struct.unpack(">I", one.payload)[0]
             elif one.kind == WINDOW_UPDATE and request:
