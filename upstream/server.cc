@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/socket.h"
-#include "http/http1_client.h"
 #include "http/http2_client_exchange.h"
 #include "upstream/shared_connections.h"
 
@@ -28,18 +27,17 @@ std::string state_of(const std::string& file) {
 
 }  // namespace
 
-http::ClientExchange& Lease::exchange(Duration idle) {
-  if (connection_) {
-    exchange_.reset(new http::Http1ClientExchange(server_->loop_, *connection_->stream, idle));
-  } else {
-    static_cast<http::Http2ClientExchange&>(*exchange_).set_idle(idle);
-  }
-  return *exchange_;
+http::ClientExchange& Lease::place(Duration idle) {
+  static_cast<http::Http2ClientExchange&>(*connection_->place).set_idle(idle);
+  return *connection_->place;
 }
 
 void Lease::give_back() {
-  exchange_.reset();
-  if (connection_) server_->keep(std::move(connection_));
+  if (shared()) {
+    connection_->place.reset();
+  } else {
+    server_->keep(std::move(connection_));
+  }
 }
 
 std::string Server::Settings::identity() const {
@@ -89,14 +87,14 @@ Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
 Task<Result<Lease>> Server::lease_place(TimePoint deadline) {
   auto place = shared_->take();
   if (!place.exchange) return wait_place(deadline);
-  return Lease(ServerRef(this), std::move(place.exchange), place.reused);
+  return lend(std::move(place.exchange), place.reused);
 }
 
 Task<Result<Lease>> Server::wait_place(TimePoint deadline) {
   const ServerRef self(this);  // a reload may forget us while we wait
   auto place = co_await shared_->wait(deadline);
   if (!place) co_return place.error();
-  co_return Lease(self, std::move(place->exchange), place->reused);
+  co_return lend(std::move(place->exchange), place->reused);
 }
 
 Task<Result<Lease>> Server::lease_new(TimePoint deadline) {
@@ -110,6 +108,13 @@ Task<Result<Lease>> Server::lease_new(TimePoint deadline) {
 
 Lease Server::lend(std::unique_ptr<OriginConnection> connection) {
   leased_.push_back(*connection);
+  return Lease(ServerRef(this), std::move(connection));
+}
+
+Lease Server::lend(http::ClientExchangePtr place, bool reused) {
+  auto connection = std::make_unique<OriginConnection>();
+  connection->place = std::move(place);
+  connection->requests = reused ? 1 : 0;
   return Lease(ServerRef(this), std::move(connection));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@
 #include "base/task_group.h"
 #include "base/unique_fd.h"
 #include "config/model.h"
-#include "http/client_exchange.h"
+#include "http/http1_client.h"
 #include "tls/client_context.h"
 #include "tls/stream.h"
 #include "upstream/resolver.h"
@@ -26,9 +27,10 @@ class Server;
 class SharedConnections;
 using ServerRef = boost::intrusive_ptr<Server>;
 
-/// An open connection to a server: out on loan or kept.
+/// An open connection to a server: out on loan or kept. Of HTTP/2 only one exchange's place on it, which has no stream.
 struct OriginConnection : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   std::unique_ptr<ByteStream> stream;
+  http::ClientExchangePtr place;
   std::uint64_t requests = 0;  ///< carried so far
   TimePoint idle_since{};
 };
@@ -76,6 +78,7 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
   Task<Result<Lease>> lease_place(TimePoint deadline);
   Task<Result<Lease>> wait_place(TimePoint deadline);
   Lease lend(std::unique_ptr<OriginConnection> connection);
+  Lease lend(http::ClientExchangePtr place, bool reused);
   void keep(std::unique_ptr<OriginConnection> connection);
   Task<Result<SocketAddress>> address(TimePoint deadline);
   Task<Result<UniqueFd>> connect_to_any(TimePoint deadline);
@@ -102,26 +105,28 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
 class Lease {
  public:
   Lease(ServerRef server, std::unique_ptr<OriginConnection> connection)
-      : server_(std::move(server)), connection_(std::move(connection)), reused_(connection_->requests > 0) {}
-  Lease(ServerRef server, http::ClientExchangePtr place, bool reused)
-      : server_(std::move(server)), exchange_(std::move(place)), reused_(reused) {}
+      : server_(std::move(server)), connection_(std::move(connection)) {}
 
-  /// What the one request is sent with. `idle` bounds each wait for the origin to take bytes. Once.
-  http::ClientExchange& exchange(Duration idle);
+  /// What the one request is sent with; `idle` bounds each wait for the origin to take bytes. An exchange of HTTP/1 is
+  /// made in `own`, whose owner has it end before the lease.
+  http::ClientExchange& exchange(Loop& loop, std::optional<http::Http1ClientExchange>& own, Duration idle) {
+    if (!shared()) return own.emplace(loop, *connection_->stream, idle);
+    return place(idle);
+  }
   /// HTTP/2: others have places on the same connection.
-  bool shared() const { return !connection_; }
+  bool shared() const { return connection_->stream == nullptr; }
   /// Unless shared().
   ByteStream& stream() { return *connection_->stream; }
   /// Its connection has carried a request before: the origin may be closing it at this very moment.
-  bool reused() const { return reused_; }
-  /// The exchange has ended well, and is gone after this. Nothing may wait on it any more.
+  bool reused() const { return connection_->requests > 0; }
+  /// The exchange has ended well. Nothing may wait on it any more.
   void give_back();
 
  private:
+  http::ClientExchange& place(Duration idle);
+
   ServerRef server_;
   std::unique_ptr<OriginConnection> connection_;
-  http::ClientExchangePtr exchange_;
-  bool reused_;
 };
 
 }  // namespace headgate::upstream

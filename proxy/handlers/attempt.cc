@@ -66,7 +66,7 @@ Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, ups
       exchange_(request.exchange),
       timeouts_(timeouts),
       lease_(lease),
-      origin_(lease.exchange(timeouts.idle)),
+      origin_(lease.exchange(exchange_.loop(), own_, timeouts.idle)),
       copy_(copy) {}
 
 Task<Attempt::Result> Attempt::run() {

@@ -61,6 +61,7 @@ class Attempt {
   http::Exchange& exchange_;
   const config::UpstreamTimeouts& timeouts_;
   upstream::Lease& lease_;
+  std::optional<http::Http1ClientExchange> own_;
   http::ClientExchange& origin_;
   BodyCopy& copy_;
   bool upgrade_asked_ = false;

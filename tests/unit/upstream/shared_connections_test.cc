@@ -174,7 +174,8 @@ TEST_F(SharedConnectionsTest, CancelEndsWhatIsUnderWay) {
   ASSERT_TRUE(one.granted());
   server->cancel_leased();
   settle();
-  auto& exchange = (*one.lease)->exchange(1s);
+  std::optional<http::Http1ClientExchange> own;
+  auto& exchange = (*one.lease)->exchange(loop, own, 1s);
   http::RequestHead head;
   head.authority = "a";
   head.target = "/";
