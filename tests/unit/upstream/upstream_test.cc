@@ -152,11 +152,11 @@ TEST_F(ServerSetTest, CancelsAndStopsAll) {
 
 /// Fails to reach the server until a lookup runs beside that: none of it lets the loop turn, which would tell its end.
 Task<> until_looking_up(Loop& loop, Server& server) {
-  for (int i = 0; i < 100 && !server.looking_up(); ++i) {
+  for (int i = 0; i < 100 && !server.busy(); ++i) {
     const auto taken = co_await server.lease(loop.now() + std::chrono::seconds(10), false);
     CO_REQUIRE(!taken);
   }
-  CO_REQUIRE(server.looking_up());
+  CO_REQUIRE(server.busy());
 }
 
 // A lookup beside the traffic refers to its server: forgetting the server meanwhile freed it under the lookup.
