@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table at the end is all there is to see at a scrape. A new metric is a line there, the function that writes one
+// item of it, and its entry in docs/metrics.md.
+#include "observe/exposition.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "observe/prometheus_text.h"
+
+namespace headgate::observe {
+namespace {
+
+using Snapshot = Exposition::Snapshot;
+
+/// A name and its samples, item by item.
+struct Family {
+  std::string_view name;
+  std::string_view type;
+  std::string_view help;
+  std::size_t (*items)(const Snapshot&);
+  void (*write)(const Family&, const Snapshot&, std::size_t item, PrometheusText&);
+};
+
+std::string code_label(int code) {
+  return code == CodeCounts::kOtherCode ? std::string(kOtherLabel) : std::to_string(code);
+}
+
+// --- by route -------------------------------------------------------------------------------------------------------
+
+std::size_t routes(const Snapshot& now) {
+  return now.routes.size();
+}
+
+void write_requests(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.routes[item];
+  std::map<std::pair<std::size_t, int>, std::uint64_t> counts;
+  series.each([&](const RouteCells& cells) {
+    cells.each([&](std::size_t method, const CodeCounts& codes, const DurationHistogram&) {
+      codes.each([&](int code, std::uint64_t count) { counts[{method, code}] += count; });
+    });
+  });
+  for (const auto& [key, count] : counts) {
+    out.sample(family.name,
+               {{"site", series.labels[0]},
+                {"route", series.labels[1]},
+                {"method", kMethodLabels[key.first]},
+                {"code", code_label(key.second)}},
+               count);
+  }
+}
+
+void write_request_durations(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.routes[item];
+  std::array<DurationHistogram::Sum, kMethodLabels.size()> sums;
+  std::array<bool, kMethodLabels.size()> seen{};
+  series.each([&](const RouteCells& cells) {
+    cells.each([&](std::size_t method, const CodeCounts&, const DurationHistogram& durations) {
+      durations.add_to(sums[method]);
+      seen[method] = true;
+    });
+  });
+  for (std::size_t method = 0; method < sums.size(); ++method) {
+    if (!seen[method]) continue;
+    out.histogram(family.name,
+                  {{"site", series.labels[0]}, {"route", series.labels[1]}, {"method", kMethodLabels[method]}},
+                  sums[method]);
+  }
+}
+
+// --- by server and pool ---------------------------------------------------------------------------------------------
+
+std::size_t servers(const Snapshot& now) {
+  return now.servers.size();
+}
+std::size_t pools(const Snapshot& now) {
+  return now.pools.size();
+}
+
+void write_upstream_requests(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.servers[item];
+  std::map<int, std::uint64_t> counts;
+  series.each([&](const ServerCells& cells) {
+    cells.codes.each([&](int code, std::uint64_t count) { counts[code] += count; });
+  });
+  const auto& [upstream, pool, server] = series.labels;
+  for (const auto& [code, count] : counts) {
+    out.sample(family.name, {{"upstream", upstream}, {"pool", pool}, {"server", server}, {"code", code_label(code)}},
+               count);
+  }
+}
+
+void write_upstream_in_flight(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.servers[item];
+  std::uint64_t sum = 0;
+  series.each([&](const ServerCells& cells) { sum += cells.in_flight.value(); });
+  const auto& [upstream, pool, server] = series.labels;
+  out.sample(family.name, {{"upstream", upstream}, {"pool", pool}, {"server", server}}, sum);
+}
+
+void write_upstream_durations(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.pools[item];
+  DurationHistogram::Sum sum;
+  series.each([&](const PoolCells& cells) { cells.durations.add_to(sum); });
+  out.histogram(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
+}
+
+void write_upstream_retries(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.pools[item];
+  std::uint64_t sum = 0;
+  series.each([&](const PoolCells& cells) { sum += cells.retries.value(); });
+  out.sample(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
+}
+
+// --- by listener ----------------------------------------------------------------------------------------------------
+
+std::size_t listeners(const Snapshot& now) {
+  return now.listeners.size();
+}
+
+void write_connections(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.listeners[item];
+  std::uint64_t open = 0;
+  std::uint64_t handshake = 0;
+  std::uint64_t active = 0;
+  series.each([&](const ListenerCells& cells) {
+    open += cells.open.value();
+    handshake += cells.shaking_hands.value();
+    active += cells.active.value();
+  });
+  // Read one after another while the worker goes on: the rest may not come out negative.
+  const std::uint64_t idle = open - std::min(open, handshake + active);
+  const auto& listener = series.labels[0];
+  out.sample(family.name, {{"listener", listener}, {"state", "handshake"}}, handshake);
+  out.sample(family.name, {{"listener", listener}, {"state", "active"}}, active);
+  out.sample(family.name, {{"listener", listener}, {"state", "idle"}}, idle);
+}
+
+// --- of the whole program -------------------------------------------------------------------------------------------
+
+std::size_t one(const Snapshot&) {
+  return 1;
+}
+
+void write_handshakes(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  for (std::size_t version = 0; version < ListenerCells::kTlsVersions.size(); ++version) {
+    for (const std::size_t resumed : {0, 1}) {
+      std::uint64_t sum = 0;
+      for (const auto& series : now.listeners) {
+        series->each([&](const ListenerCells& cells) { sum += cells.handshakes[version][resumed].value(); });
+      }
+      if (sum == 0 && ListenerCells::kTlsVersions[version] == "other") continue;
+      out.sample(family.name,
+                 {{"version", ListenerCells::kTlsVersions[version]}, {"resumed", resumed == 1 ? "true" : "false"}},
+                 sum);
+    }
+  }
+}
+
+std::size_t certificates(const Snapshot& now) {
+  return now.figures.certificates.size();
+}
+
+void write_certificate(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& [name, seconds] = now.figures.certificates[item];
+  out.sample(family.name, {{"name", name}}, seconds);
+}
+
+void write_reloads(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  out.sample(family.name, {{"result", "applied"}}, now.figures.reloads_applied);
+  out.sample(family.name, {{"result", "refused"}}, now.figures.reloads_refused);
+}
+
+void write_build(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  out.sample(family.name, {{"version", now.figures.version}}, std::uint64_t{1});
+}
+
+template <auto kFigure>
+void write_figure(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  out.sample(family.name, {}, now.figures.*kFigure);
+}
+
+/// One, when the system told it.
+template <auto kFigure>
+std::size_t known(const Snapshot& now) {
+  return now.figures.*kFigure < 0 ? 0 : 1;
+}
+
+using F = ProgramFigures;
+
+constexpr Family kFamilies[] = {
+    {"headgate_requests_total", "counter", "Requests answered.", routes, write_requests},
+    {"headgate_request_duration_seconds", "histogram", "From the first byte of a request to the end of its answer.",
+     routes, write_request_durations},
+    {"headgate_requests_in_flight", "gauge", "Requests under way, tunnels included.", one,
+     write_figure<&F::requests_in_flight>},
+    {"headgate_upstream_requests_total", "counter", "Attempts at a server, by what came of them.", servers,
+     write_upstream_requests},
+    {"headgate_upstream_duration_seconds", "histogram", "From sending a request to the head of its answer.", pools,
+     write_upstream_durations},
+    {"headgate_upstream_in_flight", "gauge", "Attempts under way, tunnels included.", servers,
+     write_upstream_in_flight},
+    {"headgate_upstream_retries_total", "counter", "Attempts after the first one of a request.", pools,
+     write_upstream_retries},
+    {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
+    {"headgate_tls_handshakes_total", "counter", "TLS handshakes with clients that succeeded.", one, write_handshakes},
+    {"headgate_certificate_expiry_seconds", "gauge", "Until the certificate ends; negative when it has.", certificates,
+     write_certificate},
+    {"headgate_config_reloads_total", "counter", "Reloads asked for.", one, write_reloads},
+    {"headgate_config_generation", "gauge", "The configuration in force: 1 at the start, one more after each reload.",
+     one, write_figure<&F::generation>},
+    {"headgate_access_log_dropped_total", "counter", "Lines of the access log that its output did not take in time.",
+     one, write_figure<&F::access_log_dropped>},
+    {"headgate_workers", "gauge", "Worker threads.", one, write_figure<&F::workers>},
+    {"headgate_build_info", "gauge", "Always 1; the version is a label.", one, write_build},
+    {"process_start_time_seconds", "gauge", "When the process began, in seconds since 1970.", one,
+     write_figure<&F::started_at>},
+    {"process_cpu_seconds_total", "counter", "User and system time of the process.", one,
+     write_figure<&F::cpu_seconds>},
+    {"process_resident_memory_bytes", "gauge", "Resident size of the process.", known<&F::resident_bytes>,
+     write_figure<&F::resident_bytes>},
+    {"process_open_fds", "gauge", "Open file descriptors.", known<&F::open_descriptors>,
+     write_figure<&F::open_descriptors>},
+    {"process_max_fds", "gauge", "The limit of open file descriptors.", known<&F::most_descriptors>,
+     write_figure<&F::most_descriptors>},
+};
+
+}  // namespace
+
+Exposition::Exposition(const Metrics& metrics, ProgramFigures figures)
+    : snapshot_{metrics.routes.all(), metrics.pools.all(), metrics.servers.all(), metrics.listeners.all(),
+                std::move(figures)} {}
+
+bool Exposition::next(std::string& piece) {
+  piece.clear();
+  PrometheusText out(piece);
+  for (; family_ < std::size(kFamilies); ++family_, item_ = 0) {
+    const Family& family = kFamilies[family_];
+    const std::size_t items = family.items(snapshot_);
+    if (item_ == 0 && items > 0) out.family(family.name, family.type, family.help);
+    while (item_ < items) {
+      family.write(family, snapshot_, item_++, out);
+      if (piece.size() > kPiece) return true;
+    }
+  }
+  return !piece.empty();
+}
+
+}  // namespace headgate::observe

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// One scrape: everything that is counted as Prometheus' text, given out in pieces, so that neither the text of a
+// hundred thousand series is ever in memory nor the loop that sends it is held up for long.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "observe/metrics.h"
+
+namespace headgate::observe {
+
+/// What the program knows beside the tables; taken at the moment of the scrape.
+struct ProgramFigures {
+  std::string version;
+  std::uint64_t generation = 0;
+  std::uint64_t reloads_applied = 0;
+  std::uint64_t reloads_refused = 0;
+  std::uint64_t requests_in_flight = 0;
+  std::uint64_t access_log_dropped = 0;
+  std::uint64_t workers = 0;
+  std::vector<std::pair<std::string, std::int64_t>> certificates;  ///< name and seconds left; names are unlike
+
+  // of the process; a negative number: the system did not tell
+  double started_at = 0;  ///< seconds since 1970
+  double cpu_seconds = 0;
+  std::int64_t resident_bytes = -1;
+  std::int64_t open_descriptors = -1;
+  std::int64_t most_descriptors = -1;
+};
+
+/// One thread. Holds the series that it tells, so that they may be dropped from their tables meanwhile.
+class Exposition {
+ public:
+  static constexpr const char* kContentType = "text/plain; version=0.0.4; charset=utf-8";
+  /// A piece ends with the first series that makes it longer than this.
+  static constexpr std::size_t kPiece = 32 * 1024;
+
+  Exposition(const Metrics& metrics, ProgramFigures figures);
+
+  /// Replaces `piece` by the next one, of whole lines. False: there was no more.
+  bool next(std::string& piece);
+
+  struct Snapshot {
+    std::vector<std::shared_ptr<const Series<RouteCells, 2>>> routes;
+    std::vector<std::shared_ptr<const Series<PoolCells, 2>>> pools;
+    std::vector<std::shared_ptr<const Series<ServerCells, 3>>> servers;
+    std::vector<std::shared_ptr<const Series<ListenerCells, 1>>> listeners;
+    ProgramFigures figures;
+  };
+
+ private:
+  Snapshot snapshot_;
+  std::size_t family_ = 0;
+  std::size_t item_ = 0;
+};
+
+}  // namespace headgate::observe
