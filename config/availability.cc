@@ -70,7 +70,6 @@ struct Entry {
 };
 
 constexpr Entry kNotAvailableYet[] = {
-    {"metrics", never, "*"},
     {"dns", never, "*"},
     {"redis", never, "*"},
     {"rate_limits", is_empty, "*"},

@@ -8,7 +8,8 @@
 namespace headgate::proxy {
 
 Connection::Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer,
-                       std::shared_ptr<const BoundListener> listener, http::Handler& handler)
+                       std::shared_ptr<const BoundListener> listener, http::Handler& handler,
+                       observe::ListenerCells* cells)
     : loop_(loop),
       listener_(std::move(listener)),
       handler_(handler),
@@ -19,6 +20,12 @@ Connection::Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer,
   info_.peer_text = info_.peer.to_string();
   info_.local_port = listener_->local.port();
   info_.listener = listener_->config.address.text;
+  info_.cells = cells;
+  if (cells != nullptr) cells->open.add(1);
+}
+
+Connection::~Connection() {
+  if (info_.cells != nullptr) info_.cells->open.subtract(1);
 }
 
 Task<> Connection::run(tls::ServerContext* tls, Duration handshake_timeout) {
@@ -54,7 +61,9 @@ Task<bool> Connection::speaks_http2(TimePoint deadline) {
 }
 
 Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
+  if (info_.cells != nullptr) info_.cells->shaking_hands.add(1);
   auto stream = co_await tls::accept(tls, std::move(socket_), deadline);
+  if (info_.cells != nullptr) info_.cells->shaking_hands.subtract(1);
   if (!stream) {
     transport_ = nullptr;
     log::debug("{}: TLS handshake with {} failed: {}", info_.listener, info_.peer_text, stream.error().reason);
@@ -64,6 +73,7 @@ Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
   info_.tls_version = (*stream)->version();
   info_.server_name = (*stream)->server_name();
   agreed_http2_ = (*stream)->alpn() == "h2";
+  if (info_.cells != nullptr) info_.cells->count_handshake(info_.tls_version, (*stream)->resumed());
   stream_ = std::move(*stream);
   co_return true;
 }

@@ -9,16 +9,24 @@
 #include "base/socket.h"
 #include "http/http1_session.h"
 #include "http/http2_session.h"
+#include "observe/metric_cells.h"
 #include "proxy/listener_sockets.h"
 #include "tls/server_context.h"
 
 namespace headgate::proxy {
 
+/// What a client's connection knows beside what exchanges need: where it is counted.
+struct ClientConnectionInfo : http::ConnectionInfo {
+  observe::ListenerCells* cells = nullptr;  ///< null: it is not counted
+  mutable std::uint32_t under_way = 0;      ///< its exchanges that are being served
+};
+
 /// Loop thread only. Made by whoever accepts; lives in the frame of run().
 class Connection : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer, std::shared_ptr<const BoundListener> listener,
-             http::Handler& handler);
+             http::Handler& handler, observe::ListenerCells* cells = nullptr);
+  ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -39,7 +47,7 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   Loop& loop_;
   const std::shared_ptr<const BoundListener> listener_;
   http::Handler& handler_;
-  http::ConnectionInfo info_;
+  ClientConnectionInfo info_;
   std::unique_ptr<Socket> socket_;             // until the handshake takes it
   Socket* transport_;                          // the same, wherever it is owned
   std::unique_ptr<ByteStream> stream_;         // what the session speaks over
@@ -47,6 +55,23 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   std::unique_ptr<http::Http2Session> http2_;
   bool agreed_http2_ = false;  // by ALPN
   bool draining_ = false;
+};
+
+/// An exchange of a Connection while it is served: its connection counts as active.
+class BusyConnection {
+ public:
+  explicit BusyConnection(const http::Exchange& exchange)
+      : info_(static_cast<const ClientConnectionInfo&>(exchange.connection())) {
+    if (info_.under_way++ == 0 && info_.cells != nullptr) info_.cells->active.add(1);
+  }
+  ~BusyConnection() {
+    if (--info_.under_way == 0 && info_.cells != nullptr) info_.cells->active.subtract(1);
+  }
+  BusyConnection(const BusyConnection&) = delete;
+  BusyConnection& operator=(const BusyConnection&) = delete;
+
+ private:
+  const ClientConnectionInfo& info_;
 };
 
 using ConnectionList = boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;

@@ -95,7 +95,10 @@ CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site
 Generation::Generation(std::uint64_t number_, config::Config config_)
     : number(number_), config(std::move(config_)), routes(config), session_limits(session_limits_of(config.limits)) {
   sites.reserve(config.sites.size());
-  for (const auto& site : config.sites) sites.emplace_back(config, site);
+  for (const auto& site : config.sites) {
+    sites.emplace_back(config, site).first_series = series_count;
+    series_count += 1 + static_cast<std::uint32_t>(site.routes.size());
+  }
   if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }
@@ -112,8 +115,9 @@ void Generation::check_tls() const {
 }
 
 WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
-                                   const std::shared_ptr<tls::TicketKeys>& tickets)
-    : shared(std::move(generation)) {
+                                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics,
+                                   std::size_t worker)
+    : shared(std::move(generation)), meter(metrics, worker, *shared) {
   for (const auto& upstream : shared->config.upstreams) {
     upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, servers));
   }

@@ -17,6 +17,7 @@
 #include "config/model.h"
 #include "http/exchange.h"
 #include "proxy/handlers/static_files.h"
+#include "proxy/traffic_meter.h"
 #include "routing/route_table.h"
 #include "tls/certificates.h"
 #include "tls/server_context.h"
@@ -67,6 +68,7 @@ struct CompiledSite {
   std::vector<CompiledRoute> routes;
   Rare<HeaderRules> response_headers;
   bool https_redirect;
+  std::uint32_t first_series = 0;  ///< in TrafficMeter: of what found no route; its routes follow
   std::string name;
 };
 
@@ -81,6 +83,7 @@ class Generation {
   const config::Config config;
   const routing::RouteTable routes;
   std::vector<CompiledSite> sites;
+  std::uint32_t series_count = 1;  ///< of TrafficMeter: none, and for each site one and one for each of its routes
   http::SessionLimits session_limits;
   std::shared_ptr<tls::CertificateStore> certificates;  ///< null without a tls listener
 
@@ -91,11 +94,13 @@ class Generation {
 /// A generation as one worker uses it. Loop thread only, and so counted without atomics; requests share it.
 struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::thread_unsafe_counter> {
   WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
-                   const std::shared_ptr<tls::TicketKeys>& tickets);
+                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics, std::size_t worker);
   std::shared_ptr<const Generation> shared;
   std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
   std::unique_ptr<tls::ServerContext> tls;        ///< of listeners with http2; null without one
   std::unique_ptr<tls::ServerContext> tls_http1;  ///< of TLS listeners without; null without one
+  TrafficMeter meter;
+
   /// Null for a plain listener, and for one that this generation does not have.
   tls::ServerContext* tls_of(const config::Listener& listener) const;
 };

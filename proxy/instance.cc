@@ -10,12 +10,16 @@
 #include <csignal>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <system_error>
 
 #include "base/log.h"
 #include "proxy/admin/admin_server.h"
+#include "proxy/admin/metrics_server.h"
 #include "proxy/privileges.h"
+#include "proxy/process_figures.h"
 #include "proxy/state_file.h"
+#include "proxy/version.h"
 #include "routing/regex.h"
 #include "routing/template.h"
 
@@ -45,6 +49,18 @@ sigset_t handled_signals() {
 /// the usual number, and the allocator holds on to that.
 void give_memory_back() {
   ::malloc_trim(0);
+}
+
+/// By name, of which two certificates may have the same one, with keys of two types: the one that ends first counts.
+std::vector<std::pair<std::string, std::int64_t>> seconds_left(const tls::CertificateSet& set) {
+  const auto now = std::chrono::system_clock::now();
+  std::map<std::string, std::int64_t> ends;
+  for (const auto& certificate : set.certificates()) {
+    const std::int64_t left = std::chrono::duration_cast<std::chrono::seconds>(certificate->not_after - now).count();
+    const auto [known, fresh] = ends.emplace(certificate->display_name, left);
+    if (!fresh) known->second = std::min(known->second, left);
+  }
+  return {ends.begin(), ends.end()};
 }
 
 /// What a reload cannot change.
@@ -112,8 +128,10 @@ Instance::Instance(std::string config_file, config::Config config)
       tasks_(loop_),
       signals_(std::make_unique<Signals>(loop_)),
       access_log_(generation_->config.access_log),
+      metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{access_log_, resolver_, connections_, tickets_} {}
+      shared_{access_log_, metrics_, resolver_, connections_, tickets_},
+      metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
 
@@ -122,6 +140,7 @@ int Instance::run() {
   const auto& config = generation_->config;
   listeners_ = bind_listeners(config.listeners, {}, worker_count(config));
   start_admin();
+  metrics_server_->adopt(metrics_server_->bind(config.metrics.listen));
   prepare_state_dir();
   drop_privileges(config.user);
   give_memory_back();
@@ -184,6 +203,12 @@ void Instance::follow_certificates() {
 Task<> Instance::watch(std::shared_ptr<tls::CertificateStore> certificates) { co_await certificates->watch(loop_); }
 
 Instance::ReloadOutcome Instance::reload() {
+  auto outcome = try_reload();
+  ++(outcome.applied ? reloads_applied_ : reloads_refused_);
+  return outcome;
+}
+
+Instance::ReloadOutcome Instance::try_reload() {
   ReloadOutcome outcome;
   const auto refuse = [&](std::string message) {
     outcome.messages.push_back(std::move(message));
@@ -203,6 +228,7 @@ Instance::ReloadOutcome Instance::reload() {
   try {
     auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config));
     auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
+    auto metrics_listener = metrics_server_->bind(next->config.metrics.listen);
     for (auto& worker : workers_) worker->apply(next, sockets);
     for (const auto& listener : sockets) listener->fds.clear();
     BoundListeners fresh;
@@ -210,12 +236,14 @@ Instance::ReloadOutcome Instance::reload() {
       return std::find(listeners_.begin(), listeners_.end(), listener) == listeners_.end();
     });
     listeners_ = std::move(sockets);
+    metrics_server_->adopt(std::move(metrics_listener));
     announce(fresh);
     for (const auto& key : unchanged_until_restart(generation_->config, next->config)) {
       outcome.messages.push_back(key + ": takes effect at the next start");
     }
     if (generation_->certificates) generation_->certificates->stop_watching();
     retired_.push_back(std::exchange(generation_, std::move(next)));
+    name_routes(metrics_, *generation_);
     follow_certificates();
   } catch (const std::exception& error) {
     return refuse(error.what());
@@ -236,6 +264,7 @@ Task<> Instance::keep_house() {
     if (wake == Wake::kCancelled) co_return;
     house_alarm_.clear();
     const auto freed = std::erase_if(retired_, [](const auto& old) { return old.use_count() == 1; });
+    metrics_.drop_unnamed(retired_.empty() ? generation_->number : retired_.front()->number, loop_.now());
     const auto open = connections_.total();
     busiest = std::max(busiest, connections_.take_peak());
     const bool burst_over = busiest >= open + std::max(kBurst, open);
@@ -252,6 +281,24 @@ Worker::Figures Instance::figures() const {
     sum.in_flight += one.in_flight;
   }
   return sum;
+}
+
+observe::Exposition Instance::exposition() const {
+  observe::ProgramFigures figures;
+  figures.version = kVersion;
+  figures.generation = generation_->number;
+  figures.reloads_applied = reloads_applied_;
+  figures.reloads_refused = reloads_refused_;
+  figures.requests_in_flight = this->figures().in_flight;
+  figures.access_log_dropped = access_log_.dropped();
+  figures.workers = workers_.size();
+  if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
+  figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
+  figures.cpu_seconds = process_cpu_seconds();
+  figures.resident_bytes = process_resident_bytes();
+  figures.open_descriptors = process_open_descriptors();
+  figures.most_descriptors = process_descriptor_limit();
+  return observe::Exposition(metrics_, std::move(figures));
 }
 
 Task<> Instance::follow_signals() {
@@ -301,6 +348,7 @@ Task<> Instance::finish() {
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
   if (admin_) co_await admin_->stop();
+  co_await metrics_server_->stop();
   house_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");

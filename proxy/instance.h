@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "config/load.h"
+#include "observe/exposition.h"
 #include "proxy/listener_sockets.h"
 #include "proxy/worker.h"
 
 namespace headgate::proxy {
 
 class AdminServer;
+class MetricsServer;
 
 class Instance {
  public:
@@ -31,7 +33,7 @@ class Instance {
   /// Called on the main thread when all listeners are ready.
   void on_ready(std::function<void()> callback) { on_ready_ = std::move(callback); }
 
-  // --- for the admin listener, on the main thread -----------------------------------------------------------------
+  // --- for the admin and metrics listeners, on the main thread ----------------------------------------------------
   struct ReloadOutcome {
     bool applied = false;
     std::vector<std::string> messages;  ///< errors as FILE:LINE:COL: message; warnings when it was applied
@@ -39,6 +41,7 @@ class Instance {
   ReloadOutcome reload();
   const Generation& generation() const { return *generation_; }
   Worker::Figures figures() const;
+  observe::Exposition exposition() const;  ///< of this moment
   std::uint64_t connections() const { return connections_.total(); }
   bool draining() const { return draining_; }
   TimePoint started_at() const { return started_at_; }
@@ -50,6 +53,7 @@ class Instance {
   void start_workers();
   void announce(const BoundListeners& listeners) const;
   void start_admin();
+  ReloadOutcome try_reload();
   void follow_certificates();
   Task<> watch(std::shared_ptr<tls::CertificateStore> certificates);
   Task<> follow_signals();
@@ -61,11 +65,13 @@ class Instance {
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
+  std::chrono::system_clock::time_point started_at_wall_clock_ = std::chrono::system_clock::now();
   Loop loop_;
   Event house_alarm_;
   TaskGroup tasks_;
   std::unique_ptr<Signals> signals_;
   observe::AccessLog access_log_;
+  observe::Metrics metrics_;
   upstream::Resolver resolver_;
   ConnectionCount connections_;
   std::shared_ptr<tls::TicketKeys> tickets_;
@@ -73,6 +79,9 @@ class Instance {
   BoundListeners listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<MetricsServer> metrics_server_;
+  std::uint64_t reloads_applied_ = 0;
+  std::uint64_t reloads_refused_ = 0;
   std::function<void()> on_ready_;
   bool draining_ = false;
 };

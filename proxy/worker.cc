@@ -69,7 +69,8 @@ void Worker::adopt(std::shared_ptr<const Generation> generation, const BoundList
 }
 
 void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners) {
-  generation_ = WorkerGenerationRef(new WorkerGeneration(generation, servers_, shared_.tickets));
+  generation_ =
+      WorkerGenerationRef(new WorkerGeneration(generation, servers_, shared_.tickets, shared_.metrics, index_));
   https_port_ = 0;
   for (const auto& listener : listeners) {
     if (listener->config.tls && https_port_ == 0) https_port_ = listener->local.port();
@@ -169,8 +170,10 @@ Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr
   }
   tls::ServerContext* const tls = generation_->tls_of(listener->config);
   if (listener->config.tls && tls == nullptr) co_return;  // accepted while its listener was being taken away
+  // Such series are never dropped: a connection may outlive every generation that names its listener.
+  auto& cells = shared_.metrics.listeners.cells(index_, {listener->config.address.text}, 0);
   const Counted counted(shared_.connections, peer.host());
-  Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
+  Connection connection(loop_, std::move(fd), peer, std::move(listener), *this, &cells);
   connections_.push_back(connection);
   if (draining_) connection.drain();
   // The handshake takes what it needs of the generation before its first wait: connections hold none.
@@ -187,6 +190,7 @@ Task<> Worker::refuse(http::Exchange& exchange, const http::Rejection& rejection
 
 Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection) {
   bump(in_flight_, 1);
+  const BusyConnection busy(exchange);
   Request request(exchange, generation_.get());
   const Surroundings surroundings{loop_, files_, https_port_};
   bool failed = false;
@@ -203,6 +207,7 @@ Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection
   if (failed) co_await request.respond_error(500, "internal");
   const TimePoint ended = Clock::now();
   log_.log(request.record(ended), ended);
+  request.generation->meter.count(request, ended - exchange.started_at());
   bump(requests_, 1);
   bump(in_flight_, static_cast<std::uint64_t>(-1));
 }

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/task_group.h"
 #include "observe/access_log.h"
+#include "observe/metrics.h"
 #include "proxy/acceptor.h"
 #include "proxy/connection.h"
 #include "proxy/connection_count.h"
@@ -24,6 +25,7 @@ namespace headgate::proxy {
 /// What all workers of a process share, none of it on the path of a request. Outlives them.
 struct Shared {
   observe::AccessLog& access_log;
+  observe::Metrics& metrics;
   upstream::Resolver& resolver;
   ConnectionCount& connections;
   std::shared_ptr<tls::TicketKeys> tickets;

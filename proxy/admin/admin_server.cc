@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "proxy/admin/metrics_server.h"
 #include "proxy/instance.h"
 #include "proxy/state_file.h"
 #include "proxy/version.h"
@@ -147,6 +148,9 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
                                                               : "send Authorization: Bearer with the token of admin.token_file"));
   } else if (path == "/v1/status" && reads) {
     co_await respond(exchange, 200, status_json());
+  } else if (path == "/metrics" && reads) {
+    auto exposition = instance_.exposition();
+    co_await respond_metrics(exchange, exposition);
   } else if (path == "/v1/config" && reads) {
     const auto& generation = instance_.generation();
     const json answer = {{"generation", generation.number}, {"yaml", config::dump(generation.config)}};

@@ -30,9 +30,8 @@ Task<Result<>> respond_failure(Request& request, const Error& error) {
         return Result<>(error);  // the client is gone
     }
   }
-  // Only the end of shutdown_grace cancels what waits for an origin.
-  if (error.code == Errc::kCancelled) return request.respond_error(503, "stopping");
-  return request.respond_error(error.code == Errc::kTimeout ? 504 : 502, error.reason);
+  const int status = status_of_upstream_failure(error);
+  return request.respond_error(status, status == 503 ? "stopping" : error.reason);
 }
 
 /// To one server after another until one has answered, or nothing is left that would be safe to try.
@@ -46,7 +45,8 @@ Task<Result<>> try_servers(Request& request, upstream::Upstream& upstream) {
   for (;;) {
     auto& server = upstream.server(index);
     request.server = server.name();
-    ++request.attempts;
+    AttemptMeter meter(request.generation->meter.target(request.route->upstream, index));
+    if (request.attempts++ > 0) meter.is_retry();
     const TimePoint now = request.exchange.loop().now();
     const TimePoint connect_by = std::min(deadline_after(now, timeouts.connect), request.deadline);
     auto lease = co_await server.lease(connect_by, retries > 0);
@@ -54,14 +54,21 @@ Task<Result<>> try_servers(Request& request, upstream::Upstream& upstream) {
     if (lease) {
       Attempt attempt(request, timeouts, *lease, copy);
       const auto result = co_await attempt.run();
-      if (result.verdict == Attempt::Verdict::kDone) co_return Result<>();
+      if (result.verdict == Attempt::Verdict::kDone) {
+        meter.answered(request.exchange.status(), request.upstream_time);
+        co_return Result<>();
+      }
       error = result.error;
+      // The server has closed an idle connection, or refused a stream: nothing came of it, and nothing failed.
       if (result.verdict == Attempt::Verdict::kRetry && retries++ < kMaxRefusals) continue;
+      meter.failed(error);
     } else if (request.exchange.loop().now() >= request.deadline) {
       error = {Errc::kTimeout, Side::kInternal, "grpc_timeout"};
+      meter.failed(error);
     } else {
       // Nothing has been sent: another server may take it.
       error = lease.error();
+      meter.failed(error);
       if (index < 64) tried |= std::uint64_t{1} << index;
       ++failed_connects;
       if (failed_connects < upstream.size() && failed_connects <= upstream.config().retry.attempts) {

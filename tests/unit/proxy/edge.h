@@ -197,7 +197,7 @@ class Edge {
     if (yaml.find("listeners:") == std::string::npos) text += "\nlisteners: [{ address: \"127.0.0.1:0\" }]\n";
     generation_ = std::make_shared<const Generation>(1, read_config(text));
     access_log_.emplace(generation_->config.access_log);
-    shared_.emplace(Shared{*access_log_, resolver_, connections_, std::make_shared<tls::TicketKeys>()});
+    shared_.emplace(Shared{*access_log_, metrics_, resolver_, connections_, std::make_shared<tls::TicketKeys>()});
     listeners_ = bind_listeners(generation_->config.listeners, {}, 1);
     worker_ = std::make_unique<Worker>(0, *shared_);
     worker_->start(generation_, listeners_);
@@ -210,6 +210,7 @@ class Edge {
   Peer client(std::size_t listener = 0) { return Peer(dial(listeners_[listener]->local)); }
   std::uint16_t port(std::size_t listener = 0) const { return listeners_[listener]->local.port(); }
   Worker& worker() { return *worker_; }
+  const observe::Metrics& metrics() const { return metrics_; }
   ConnectionCount& connections() { return connections_; }
 
   /// One request on a connection of its own.
@@ -239,6 +240,7 @@ class Edge {
   std::string log_path() const { return folder_ / "access.log"; }
 
   TemporaryFolder folder_;
+  observe::Metrics metrics_{1};
   upstream::Resolver resolver_;
   ConnectionCount connections_;
   std::shared_ptr<const Generation> generation_;

@@ -72,10 +72,11 @@ TEST(Generation, AWorkersShareFindsItsServersAgain) {
   Loop loop;
   upstream::Resolver resolver;
   upstream::ServerSet servers(loop, resolver);
+  observe::Metrics metrics(1);
   const auto first = std::make_shared<const Generation>(1, read_config(yaml));
-  auto one = std::make_unique<WorkerGeneration>(first, servers, nullptr);
+  auto one = std::make_unique<WorkerGeneration>(first, servers, nullptr, metrics, 0);
   const auto second = std::make_shared<const Generation>(2, read_config(yaml));
-  const WorkerGeneration two(second, servers, nullptr);
+  const WorkerGeneration two(second, servers, nullptr, metrics, 0);
   EXPECT_EQ(&one->upstreams.at(0)->server(1), &two.upstreams.at(0)->server(1));
   EXPECT_EQ(two.tls, nullptr);
   one.reset();

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/traffic_meter.h"
+
+#include "http/message.h"
+#include "proxy/generation.h"
+#include "proxy/request.h"
+
+namespace headgate::proxy {
+namespace {
+
+static_assert(static_cast<std::size_t>(http::Method::kGet) == 0 &&
+              static_cast<std::size_t>(http::Method::kPatch) == 8 &&
+              static_cast<std::size_t>(http::Method::kOther) + 1 == observe::kMethodLabels.size());
+
+/// What could not be read as a request may have no method at all.
+std::size_t method_index(const http::RequestHead& head) {
+  return static_cast<std::size_t>(head.method_name.empty() ? http::Method::kOther : head.method);
+}
+
+}  // namespace
+
+TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const Generation& generation)
+    : metrics_(metrics), worker_(worker), generation_(generation), routes_(generation.series_count) {
+  for (const auto& upstream : generation.config.upstreams) {
+    first_targets_.push_back(static_cast<std::uint32_t>(targets_.size()));
+    for (const auto& pool : upstream.pools) {
+      auto& pool_cells = metrics.pools.cells(worker, {upstream.name, pool.name}, generation.number);
+      for (const auto& server : pool.servers) {
+        auto& cells = metrics.servers.cells(worker, {upstream.name, pool.name, server.address.text}, generation.number);
+        targets_.push_back({&cells, &pool_cells});
+      }
+    }
+  }
+}
+
+void TrafficMeter::count(const Request& request, Duration duration) {
+  // 0: no site. Each site has one for what found no route of it, then one for each route.
+  std::size_t index = 0;
+  if (request.site != nullptr) {
+    index = request.site->first_series;
+    if (request.route != nullptr) index += 1 + static_cast<std::size_t>(request.route - request.site->routes.data());
+  }
+  observe::RouteCells* cells = routes_[index];
+  if (cells == nullptr) cells = &find_cells(index, request);
+  const int status = request.exchange.status();
+  cells->count(method_index(request.exchange.request), status != 0 ? status : 499, duration);
+}
+
+observe::RouteCells& TrafficMeter::find_cells(std::size_t index, const Request& request) {
+  const std::string_view site = request.site != nullptr ? std::string_view(request.site->name) : std::string_view();
+  const std::string_view route = request.route != nullptr ? std::string_view(request.route->name) : std::string_view();
+  routes_[index] = &metrics_.routes.cells(worker_, {site, route}, generation_.number);
+  return *routes_[index];
+}
+
+void AttemptMeter::failed(const Error& error) {
+  target_.server->codes.add(error.side == Side::kDownstream ? 499 : status_of_upstream_failure(error));
+}
+
+int status_of_upstream_failure(const Error& error) {
+  // Only the end of shutdown_grace cancels what waits for an origin.
+  if (error.code == Errc::kCancelled) return 503;
+  return error.code == Errc::kTimeout ? 504 : 502;
+}
+
+void name_routes(observe::Metrics& metrics, const Generation& generation) {
+  metrics.routes.name({}, generation.number);
+  for (const auto& site : generation.sites) {
+    metrics.routes.name({site.name, {}}, generation.number);
+    for (const auto& route : site.routes) metrics.routes.name({site.name, route.name}, generation.number);
+  }
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one worker counts for one generation: the cells of its routes, servers and pools, found once, so that a request
+// adds to numbers and looks nothing up.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "observe/metrics.h"
+
+namespace headgate::proxy {
+
+class Generation;
+class Request;
+
+/// Loop thread only; part of a WorkerGeneration, and so of everything that is under way on it.
+class TrafficMeter {
+ public:
+  TrafficMeter(observe::Metrics& metrics, std::size_t worker, const Generation& generation);
+  TrafficMeter(const TrafficMeter&) = delete;
+  TrafficMeter& operator=(const TrafficMeter&) = delete;
+
+  /// One request whose answer has ended, or that has none: code 499 then. A route's cells are found at its first
+  /// request, since most of a hundred thousand have none.
+  void count(const Request& request, Duration duration);
+
+  /// `server`: its number among all of the upstream's, in the order of the configuration.
+  struct Target {
+    observe::ServerCells* server;
+    observe::PoolCells* pool;
+  };
+  const Target& target(std::uint32_t upstream, std::size_t server) const {
+    return targets_[first_targets_[upstream] + server];
+  }
+
+ private:
+  observe::RouteCells& find_cells(std::size_t index, const Request& request);
+
+  observe::Metrics& metrics_;
+  const std::size_t worker_;
+  const Generation& generation_;
+  std::vector<observe::RouteCells*> routes_;  // by CompiledSite::first_series; null until the first request
+  std::vector<std::uint32_t> first_targets_;  // of each upstream
+  std::vector<Target> targets_;
+};
+
+/// One attempt at a server, for as long as it lives.
+class AttemptMeter {
+ public:
+  explicit AttemptMeter(const TrafficMeter::Target& target) : target_(target) { target_.server->in_flight.add(1); }
+  ~AttemptMeter() { target_.server->in_flight.subtract(1); }
+  AttemptMeter(const AttemptMeter&) = delete;
+  AttemptMeter& operator=(const AttemptMeter&) = delete;
+
+  /// It comes after another one of the same request.
+  void is_retry() { target_.pool->retries.add(1); }
+
+  /// The server's answer; 0: the client left before one.
+  void answered(int status, Duration until_head) {
+    target_.server->codes.add(status != 0 ? status : 499);
+    target_.pool->durations.add(until_head);
+  }
+  /// There was none. Counts as the code that a client is given for it: 502, 503 or 504; 499 when it was the client's
+  /// side that failed.
+  void failed(const Error& error);
+
+ private:
+  const TrafficMeter::Target target_;
+};
+
+/// What a client is told of a failure on the upstream's side: 503 when the program is stopping, 504 or 502.
+int status_of_upstream_failure(const Error& error);
+
+/// Tells the tables which routes the generation has, those without requests included.
+void name_routes(observe::Metrics& metrics, const Generation& generation);
+
+}  // namespace headgate::proxy
