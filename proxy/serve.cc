@@ -114,7 +114,7 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
   auto& exchange = request.exchange;
   const auto& generation = *request.generation->shared;
   settle_identity(request);
-  settle_grpc(request);
+  if (request.exchange.request.fields.has(http::FieldId::kContentType)) settle_grpc(request);
   if (exchange.request.target == "*") return respond_options_asterisk(request);
 
   const std::size_t site = generation.routes.find_site(exchange.connection().listener, request.host);
@@ -148,7 +148,7 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
 
 Task<Result<>> refuse(Request& request, const http::Rejection& rejection) {
   settle_identity(request);
-  settle_grpc(request);
+  if (request.exchange.request.fields.has(http::FieldId::kContentType)) settle_grpc(request);
   const auto& generation = *request.generation->shared;
   const std::size_t site = generation.routes.find_site(request.exchange.connection().listener, request.host);
   if (site != routing::RouteTable::kNone) request.site = &generation.sites[site];

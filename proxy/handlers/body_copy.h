@@ -16,14 +16,14 @@ class BodyCopy {
   explicit BodyCopy(BufferPool& pool) : bytes_(pool) {}
 
   void add(std::span<const char> piece) {
-    if (dropped_) return;
+    if (dropped_ || piece.empty()) return;
     if (bytes_.size() + piece.size() > kMax) return drop();
     bytes_.append({piece.data(), piece.size()});
   }
   /// It will not be needed.
   void drop() {
     dropped_ = true;
-    bytes_.clear();
+    if (!bytes_.empty()) bytes_.clear();
   }
 
   std::size_t size() const { return bytes_.size(); }

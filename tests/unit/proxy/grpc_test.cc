@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/grpc.h"
+
+#include <gtest/gtest.h>
+
+namespace headgate::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool with_type(std::string_view type) {
+  http::Fields fields;
+  fields.add("Content-Type", type);
+  return is_grpc(fields);
+}
+
+TEST(GrpcTest, WhichRequestsAreCalls) {
+  for (const auto* type :
+       {"application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "Application/GRPC"}) {
+    EXPECT_TRUE(with_type(type)) << type;
+  }
+  for (const auto* type : {"application/grpc-web", "application/grpc-web+proto", "application/grp", "", "text/plain"}) {
+    EXPECT_FALSE(with_type(type)) << type;
+  }
+  EXPECT_FALSE(is_grpc(http::Fields()));
+}
+
+TEST(GrpcTest, Timeouts) {
+  EXPECT_EQ(parse_grpc_timeout("1H"), Duration(1h));
+  EXPECT_EQ(parse_grpc_timeout("2M"), Duration(2min));
+  EXPECT_EQ(parse_grpc_timeout("3S"), Duration(3s));
+  EXPECT_EQ(parse_grpc_timeout("100m"), Duration(100ms));
+  EXPECT_EQ(parse_grpc_timeout("5u"), Duration(5us));
+  EXPECT_EQ(parse_grpc_timeout("99999999n"), Duration(99999999ns));
+  EXPECT_EQ(parse_grpc_timeout("0S"), Duration(0));
+  for (const auto* text : {"", "S", "1", "1s", "-1S", "+1S", " 1S", "1 S", "1.5S", "123456789S", "99999999H"}) {
+    EXPECT_FALSE(parse_grpc_timeout(text)) << text;
+  }
+}
+
+TEST(GrpcTest, StatusesStandForThoseOfHttp) {
+  EXPECT_EQ(grpc_status(502), "14");
+  EXPECT_EQ(grpc_status(503), "14");
+  EXPECT_EQ(grpc_status(504), "4");
+  EXPECT_EQ(grpc_status(413), "8");
+  EXPECT_EQ(grpc_status(429), "8");
+  EXPECT_EQ(grpc_status(404), "12");
+  EXPECT_EQ(grpc_status(401), "16");
+  EXPECT_EQ(grpc_status(403), "7");
+  EXPECT_EQ(grpc_status(500), "13");
+  EXPECT_EQ(grpc_status(418), "2");
+}
+
+TEST(GrpcTest, MessagesArePercentEncoded) {
+  BufferPool pool;
+  Arena arena(pool);
+  EXPECT_EQ(grpc_message("no_route: plain", arena), "no_route: plain");
+  EXPECT_EQ(grpc_message("100% \n\xc3\xbc", arena), "100%25 %0A%C3%BC");
+  EXPECT_EQ(grpc_message("", arena), "");
+}
+
+}  // namespace
+}  // namespace headgate::proxy
