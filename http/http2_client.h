@@ -75,6 +75,8 @@ class Http2Client {
   /// Ends now; what is under way fails with kCancelled.
   void cancel();
 
+  /// Its stream has been closed; exchanges may not have been let go yet.
+  bool closed() const { return stream_ == nullptr; }
   /// Why it ended, once run() has returned; a literal.
   const char* end_reason() const { return goaway_ != nullptr ? goaway_ : error_.reason; }
 

@@ -119,7 +119,7 @@ class OriginPeer : private Http2Client::Owner {
   }
 
   void talk() {
-    if (ended_) return;
+    if (client->closed()) return;
     const std::string bytes = std::exchange(stream_->output(), {});
     ASSERT_GE(
         nghttp2_session_mem_recv(server_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()), 0);
