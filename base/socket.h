@@ -33,9 +33,8 @@ class Socket final : public ByteStream, private Readiness {
   void abort_on_close() override;
   bool has_pending_input() override;
 
-  /// For a layer that reads and writes the descriptor itself (TLS): it met EAGAIN, so the next wait must sleep.
-  void read_would_block() { clear_readable(); }
-  void write_would_block() { writable_.clear(); }
+  /// False: try_read would only say kWouldBlock, as far as the edges tell.
+  bool may_read() const { return readable_.is_set(); }
 
  private:
   void on_events(std::uint32_t events) override;

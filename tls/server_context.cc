@@ -132,6 +132,8 @@ void set_tickets(SSL_CTX* settings, bool wanted) {
     SSL_CTX_set_num_tickets(settings, 0);
     return;
   }
+  // OpenSSL's default is two. One does: whoever uses it gets the next one, and HTTP/2 wants a single connection.
+  SSL_CTX_set_num_tickets(settings, 1);
   SSL_CTX_set_timeout(settings, static_cast<long>(TicketKeys::kSessionLife.count()));
   SSL_CTX_set_tlsext_ticket_key_evp_cb(settings, on_ticket);
 }

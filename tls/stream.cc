@@ -6,7 +6,6 @@
 #include <cstring>
 #include <new>
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -101,6 +100,7 @@ IoResult TlsStream::try_read(std::span<char> into) {
   read_blocked_ = false;
   if (after_data_) return *after_data_;
   flush_held();
+  if (!socket_->may_read() && SSL_has_pending(ssl_.get()) == 0) return blocked();
   wire_.hold = true;
   wire_.read_bytes = 0;
   wire_.read_limit = kMaxOverhead;
@@ -108,7 +108,7 @@ IoResult TlsStream::try_read(std::span<char> into) {
   // One SSL_read gives one record; what has already been read from the socket is taken along.
   do {
     std::size_t got = 0;
-    ERR_clear_error();
+    clear_errors();
     const int done = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &got);
     if (done == 1) {
       total += got;
@@ -118,16 +118,20 @@ IoResult TlsStream::try_read(std::span<char> into) {
     const int error = SSL_get_error(ssl_.get(), done);
     if (error == SSL_ERROR_WANT_READ) {
       if (total > 0) break;
-      read_blocked_ = true;
-      // An idle connection keeps no record buffers; OpenSSL itself forgets some that the handshake used.
-      SSL_free_buffers(ssl_.get());
-      return IoResult::would_block();
+      return blocked();
     }
     after_data_ = read_failure(error);
     if (total == 0) return *after_data_;
     break;
   } while (total < into.size() && SSL_has_pending(ssl_.get()) == 1);
   return IoResult::ok(total);
+}
+
+IoResult TlsStream::blocked() {
+  read_blocked_ = true;
+  // An idle connection keeps no record buffers; OpenSSL itself forgets some that the handshake used.
+  SSL_free_buffers(ssl_.get());
+  return IoResult::would_block();
 }
 
 Event::Wait TlsStream::wait_read(TimePoint deadline) {
@@ -146,7 +150,7 @@ bool TlsStream::has_pending_input() {
   wire_.read_limit = kMaxOverhead;
   char byte;
   std::size_t got = 0;
-  ERR_clear_error();
+  clear_errors();
   const int done = SSL_peek_ex(ssl_.get(), &byte, 1, &got);
   if (done == 1) return true;
   const int error = SSL_get_error(ssl_.get(), done);
@@ -198,7 +202,7 @@ IoResult TlsStream::try_write(std::span<const iovec> pieces) {
   }
   wire_.hold = false;
   std::size_t put = 0;
-  ERR_clear_error();
+  clear_errors();
   const int done = SSL_write_ex(ssl_.get(), data, size, &put);
   if (done == 1) return IoResult::ok(put);
   const int error = SSL_get_error(ssl_.get(), done);
@@ -218,7 +222,7 @@ IoResult TlsStream::try_send_file(int, off_t&, std::size_t) {
 void TlsStream::shutdown_write() {
   if (!wire_.failed) {
     wire_.hold = true;
-    ERR_clear_error();
+    clear_errors();
     SSL_shutdown(ssl_.get());  // sends our close_notify; the peer's is read as kEof
     clear_errors();
   }
@@ -253,7 +257,7 @@ Error TlsStream::handshake_error(int ssl_error) {
 Task<Result<>> TlsStream::handshake(TimePoint deadline) {
   Loop& loop = socket_->loop();
   for (;;) {
-    ERR_clear_error();
+    clear_errors();
     const int done = SSL_do_handshake(ssl_.get());
     if (done == 1) break;
     const int error = SSL_get_error(ssl_.get(), done);

@@ -88,6 +88,7 @@ class TlsStream final : public ByteStream {
   void drain();
   bool flush_held();
   IoResult read_failure(int ssl_error);
+  IoResult blocked();
 
   std::unique_ptr<Socket> socket_;
   Wire wire_;
