@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/worker.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <algorithm>
 #include <future>
 
@@ -164,10 +161,6 @@ void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& fr
 }
 
 Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener) {
-  if (peer.family() != AF_UNIX) {
-    const int one = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  }
   tls::ServerContext* const tls = generation_->tls_of(listener->config);
   if (listener->config.tls && tls == nullptr) co_return;  // accepted while its listener was being taken away
   // Such series are never dropped: a connection may outlive every generation that names its listener.
