@@ -9,6 +9,7 @@
 namespace headgate::tls {
 
 class SessionCache;
+struct Wire;
 
 struct ConnectionState {
   /// Client side: where the origin's tickets go.
@@ -19,6 +20,7 @@ struct ConnectionState {
 
   std::string server_name;           ///< SNI, lower case, without a final dot; empty when none or not a host name
   bool name_refused = false;         ///< strict_sni, and no certificate has that name
+  Wire* wire = nullptr;              ///< what OpenSSL writes goes here
   std::unique_ptr<Tickets> tickets;  ///< null: nowhere
 };
 

@@ -15,6 +15,7 @@
 #include "tls/connection_state.h"
 #include "tls/pem.h"
 #include "tls/server_settings.h"
+#include "tls/socket_bio.h"
 
 namespace headgate::tls {
 
@@ -112,6 +113,8 @@ int on_ticket(SSL* connection, unsigned char* name, unsigned char* iv, EVP_CIPHE
   if (seal == 1) {
     std::optional<TicketKeys::Key> key = tickets.current();
     if (!key || RAND_bytes(iv, EVP_CIPHER_get_iv_length(ticket_cipher())) != 1) return 0;
+    // In TLS 1.3 the client's part of the handshake is over, and nobody waits for a ticket: it leaves with the answer.
+    if (SSL_version(connection) == TLS1_3_VERSION) state_of(connection).wire->gather = true;
     std::memcpy(name, key->name.data(), key->name.size());
     const bool ready =
         EVP_EncryptInit_ex2(cipher, ticket_cipher(), key->cipher.data(), iv, nullptr) == 1 && use_mac_key(mac, *key);

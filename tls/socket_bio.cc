@@ -13,9 +13,23 @@ Wire& wire_of(BIO* bio) {
   return *static_cast<Wire*>(BIO_get_data(bio));
 }
 
+void forget_sent(std::string& held, std::size_t bytes) {
+  if (bytes < held.size()) {
+    held.erase(0, bytes);
+  } else {
+    std::string().swap(held);  // an idle connection keeps no memory for it
+  }
+}
+
+/// What is held, and then these bytes; the result counts these alone.
 IoResult send(Wire& wire, const char* data, std::size_t size) {
-  const iovec piece{const_cast<char*>(data), size};
-  return wire.socket.try_write(std::span(&piece, 1));
+  const iovec pieces[] = {{wire.held.data(), wire.held.size()}, {const_cast<char*>(data), size}};
+  const std::size_t held = wire.held.size();
+  if (held == 0) return wire.socket.try_write(std::span(pieces).subspan(1));
+  IoResult put = wire.socket.try_write(pieces);
+  if (put.kind != IoResult::Kind::kOk) return put;
+  forget_sent(wire.held, put.bytes);
+  return put.bytes > held ? IoResult::ok(put.bytes - held) : IoResult::would_block();
 }
 
 int fail(Wire& wire, const Error& error) {
@@ -61,11 +75,8 @@ int write_bio(BIO* bio, const char* data, int size) {
   Wire& wire = wire_of(bio);
   if (size <= 0 || wire.failed) return -1;
   const auto length = static_cast<std::size_t>(size);
-  if (!wire.held.empty()) {
-    if (wire.hold) return hold(wire, data, length);
-    BIO_set_retry_write(bio);  // the order on the wire is the order of the calls
-    return -1;
-  }
+  if (wire.gather && wire.held.size() + length <= Wire::kMaxHeld) return hold(wire, data, length);
+  if (!wire.held.empty() && wire.hold) return hold(wire, data, length);
   const IoResult put = send(wire, data, length);
   if (put.kind == IoResult::Kind::kError) return fail(wire, put.error);
   const std::size_t sent = put.kind == IoResult::Kind::kOk ? put.bytes : 0;
@@ -103,13 +114,14 @@ const BIO_METHOD* method() {
 
 Wire::Flush Wire::flush_held() {
   while (!held.empty()) {
-    const IoResult put = send(*this, held.data(), held.size());
+    const iovec piece{held.data(), held.size()};
+    const IoResult put = socket.try_write(std::span(&piece, 1));
     if (put.kind == IoResult::Kind::kWouldBlock) return Flush::kWouldBlock;
     if (put.kind == IoResult::Kind::kError) {
       fail(*this, put.error);
       return Flush::kFailed;
     }
-    held.erase(0, put.bytes);
+    forget_sent(held, put.bytes);
   }
   return Flush::kDone;
 }

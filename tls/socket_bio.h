@@ -29,6 +29,9 @@ struct Wire {
   /// run so: an alert that a read provokes must not make that read wait for the write side, which may have a waiter of
   /// its own.
   bool hold = false;
+  /// While set, the socket is not even tried as long as `held` has room: what is written next leaves with it.
+  bool gather = false;
+  /// In front of whatever is written next.
   std::string held;
 
   static constexpr std::size_t kMaxHeld = 4096;

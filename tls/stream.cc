@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -43,6 +44,7 @@ TlsStream::TlsStream(ssl_ctx_st* settings, std::unique_ptr<Socket> socket)
   if (!ssl_) throw std::bad_alloc();
   bio_st* bio = make_socket_bio(wire_).release();
   SSL_set_bio(ssl_.get(), bio, bio);
+  state_.wire = &wire_;
   SSL_set_app_data(ssl_.get(), &state_);
   always_ready_.set();
 }
@@ -99,7 +101,7 @@ IoResult TlsStream::read_failure(int ssl_error) {
 IoResult TlsStream::try_read(std::span<char> into) {
   read_blocked_ = false;
   if (after_data_) return *after_data_;
-  flush_held();
+  if (!std::exchange(ticket_waits_, false)) flush_held();
   if (!socket_->may_read() && SSL_has_pending(ssl_.get()) == 0) return blocked();
   wire_.hold = true;
   wire_.read_bytes = 0;
@@ -128,6 +130,8 @@ IoResult TlsStream::try_read(std::span<char> into) {
 }
 
 IoResult TlsStream::blocked() {
+  flush_held();
+  if (wire_.failed) return IoResult::failed(wire_.error);
   read_blocked_ = true;
   // An idle connection keeps no record buffers; OpenSSL itself forgets some that the handshake used.
   SSL_free_buffers(ssl_.get());
@@ -175,7 +179,7 @@ bool TlsStream::flush_held() {
 }
 
 IoResult TlsStream::try_write(std::span<const iovec> pieces) {
-  if (!flush_held()) return IoResult::would_block();
+  if (fin_pending_ && !flush_held()) return IoResult::would_block();
   std::size_t wanted = 0;
   const iovec* first = nullptr;
   for (const auto& piece : pieces) {
@@ -277,11 +281,14 @@ Task<Result<>> TlsStream::handshake(TimePoint deadline) {
     if (wake == Wake::kCancelled) co_return stream_error(wake, socket_->side());
   }
   clear_errors();
+  wire_.gather = false;
+  ticket_waits_ = !wire_.held.empty();
   co_return Result<>();
 }
 
 void TlsStream::drain() {
   if (wire_.failed || wire_.ended) return;
+  flush_held();
   socket_->shutdown_write();
   std::array<char, 16 * 1024> waste;
   for (int i = 0; i < kMaxDrains; ++i) {

@@ -97,6 +97,7 @@ class TlsStream final : public ByteStream {
   Event always_ready_;
   std::optional<IoResult> after_data_;  // what a read met behind the bytes that it gave out
   bool read_blocked_ = false;
+  bool ticket_waits_ = false;  // held since the handshake, until something is written or the client is silent
   bool fin_pending_ = false;
 };
 

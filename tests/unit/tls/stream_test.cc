@@ -138,6 +138,39 @@ TEST_F(StreamTest, SmallPiecesGoOutAsOneRecord) {
   EXPECT_EQ(run(receive(**both.client, put.bytes)), head + body);
 }
 
+TEST_F(StreamTest, TheTicketLeavesWithTheFirstAnswer) {
+  Handshake both = connected();
+  ASSERT_TRUE(both.ok());
+  int on_the_wire = 0;
+  ASSERT_EQ(::ioctl((*both.client)->socket().fd(), FIONREAD, &on_the_wire), 0);
+  EXPECT_EQ(on_the_wire, 0);
+  ASSERT_TRUE(run(send(**both.client, "question")).has_value());
+  EXPECT_EQ(read_once(**both.server), 8u);
+  ASSERT_EQ(::ioctl((*both.client)->socket().fd(), FIONREAD, &on_the_wire), 0);
+  EXPECT_EQ(on_the_wire, 0);
+  EXPECT_EQ(pass(**both.server, **both.client, "answer"), "answer");
+}
+
+TEST_F(StreamTest, AServerThatEndsAtOnceSendsTheTicketBeforeItsEnd) {
+  for (const bool clean : {false, true}) {
+    Handshake both = connected();
+    ASSERT_TRUE(both.ok());
+    if (clean) (*both.server)->shutdown_write();
+    both.server = Error{};
+    int on_the_wire = 0;
+    ASSERT_EQ(::ioctl((*both.client)->socket().fd(), FIONREAD, &on_the_wire), 0);
+    EXPECT_GT(on_the_wire, 200);
+    EXPECT_EQ(read_once(**both.client).has_value(), clean);
+  }
+}
+
+TEST_F(StreamTest, TheTicketGoesBeforeAnAnswerThatTheSocketTakesInPieces) {
+  Handshake both = connected_narrowly();
+  ASSERT_TRUE(both.ok());
+  const std::string text = noise(100'000);
+  EXPECT_TRUE(pass(**both.server, **both.client, text) == text);
+}
+
 TEST_F(StreamTest, ManyPiecesArriveInOrder) {
   Handshake both = connected_narrowly();
   ASSERT_TRUE(both.ok());
@@ -249,7 +282,9 @@ TEST_F(StreamTest, ABrokenRecordIsAnErrorForBothEnds) {
 TEST_F(StreamTest, PendingInputIsAnAnswerOrAnEndButNotATicket) {
   Handshake both = connected();
   ASSERT_TRUE(both.ok());
-  // The tickets have been sent and are on the wire.
+  // The ticket is sent when the server would wait, and on the wire then.
+  std::array<char, 1> byte;
+  EXPECT_EQ((*both.server)->try_read(byte).kind, IoResult::Kind::kWouldBlock);
   int waiting = 0;
   ASSERT_EQ(::ioctl((*both.client)->socket().fd(), FIONREAD, &waiting), 0);
   EXPECT_GT(waiting, 0);
