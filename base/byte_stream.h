@@ -53,6 +53,9 @@ class ByteStream {
   virtual Event::Wait wait_read(TimePoint deadline) = 0;
   virtual Event::Wait wait_write(TimePoint deadline) = 0;
 
+  /// The next write is the last, and shutdown_write() will follow it at once: a stream may let the end travel with it.
+  virtual void end_after_write() {}
+
   /// Says "no more from us" (FIN; close_notify first, for TLS), reading stays possible. Does not wait.
   virtual void shutdown_write() = 0;
 

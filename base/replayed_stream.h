@@ -30,6 +30,7 @@ class ReplayedStream final : public ByteStream {
     return begin_ < end_ ? ready_.wait(deadline) : below_->wait_read(deadline);
   }
   Event::Wait wait_write(TimePoint deadline) override { return below_->wait_write(deadline); }
+  void end_after_write() override { below_->end_after_write(); }
   void shutdown_write() override { below_->shutdown_write(); }
   void cancel() override {
     ready_.cancel();

@@ -64,14 +64,15 @@ IoResult Socket::try_write(std::span<const iovec> pieces) {
   ssize_t n;
   std::size_t wanted = 0;
   for (const auto& piece : pieces) wanted += piece.iov_len;
+  const int flags = MSG_NOSIGNAL | (ending_ ? MSG_MORE : 0);
   do {
     if (pieces.size() == 1) {
-      n = system_calls::send(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+      n = system_calls::send(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = const_cast<iovec*>(pieces.data());
       message.msg_iovlen = std::min<std::size_t>(pieces.size(), 64);
-      n = system_calls::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+      n = system_calls::sendmsg(fd_.get(), &message, flags);
     }
   } while (n < 0 && errno == EINTR);
   if (n >= 0) {

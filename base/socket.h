@@ -27,6 +27,7 @@ class Socket final : public ByteStream, private Readiness {
   bool can_send_file() const override { return true; }
   Event::Wait wait_read(TimePoint deadline) override { return readable_.wait(deadline); }
   Event::Wait wait_write(TimePoint deadline) override { return writable_.wait(deadline); }
+  void end_after_write() override { ending_ = true; }
   void shutdown_write() override;
   void cancel() override;
   void interrupt_read() override { readable_.interrupt(); }
@@ -44,6 +45,7 @@ class Socket final : public ByteStream, private Readiness {
   Loop& loop_;
   UniqueFd fd_;
   Side side_;
+  bool ending_ = false;   // what is written now need not be sent before the FIN
   bool hung_up_ = false;  // the peer finished or failed: reads must go on until they say so
   Event readable_;
   Event writable_;

@@ -264,6 +264,7 @@ Task<Result<>> Http1Session::H1Exchange::write(std::span<const char> data, bool 
   bytes_out_ += data.size();
   if (downstream_failed_) return Error{Errc::kClosed, Side::kDownstream, "client_closed"};
   const auto framing = framing_ == Framing::kChunked ? Http1Output::Framing::kChunked : Http1Output::Framing::kPlain;
+  if (last && close_ && (framing_ != Framing::kLength || response_left_ == 0)) session_.stream_.end_after_write();
   auto writing = out_.write(data, framing, last, idle());
   if (writing.done()) return written(writing.take(), last);
   return await_written(std::move(writing), last);

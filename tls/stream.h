@@ -67,6 +67,8 @@ class TlsStream final : public ByteStream {
   Event::Wait wait_read(TimePoint deadline) override;
   Event::Wait wait_write(TimePoint deadline) override { return socket_->wait_write(deadline); }
 
+  void end_after_write() override { socket_->end_after_write(); }
+
   /// close_notify, then FIN. When the kernel's buffer is full both go out with the next call on this stream.
   void shutdown_write() override;
   void cancel() override;

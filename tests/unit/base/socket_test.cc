@@ -145,6 +145,27 @@ TEST_F(SocketTest, AHalfClosedPeerCanStillBeWrittenTo) {
   }
 }
 
+TEST_F(SocketTest, TheLastWriteArrivesBeforeTheEnd) {
+  for (const bool tcp : {false, true}) {
+    open(tcp ? tcp_pair() : unix_pair());
+    socket->end_after_write();
+    EXPECT_EQ(write("last ").bytes, 5u);
+    EXPECT_EQ(write("words").bytes, 5u);
+    socket->shutdown_write();
+    EXPECT_EQ(get(peer.get()), "last words");
+    EXPECT_EQ(get(peer.get()), "<eof>");
+  }
+}
+
+TEST_F(SocketTest, WhatWasWrittenLastAlsoLeavesWithAClose) {
+  open(tcp_pair());
+  socket->end_after_write();
+  EXPECT_EQ(write("last words").bytes, 10u);
+  socket.reset();
+  EXPECT_EQ(get(peer.get()), "last words");
+  EXPECT_EQ(get(peer.get()), "<eof>");
+}
+
 TEST_F(SocketTest, ShutdownLeavesReadingPossible) {
   open(tcp_pair());
   socket->shutdown_write();

@@ -70,6 +70,26 @@ TEST_F(OpenTest, ANewConfigurationsLimitsHoldFromTheNextRequestOn) {
   EXPECT_FALSE(connection.ended());  // it lingers
 }
 
+TEST_F(OpenTest, OnlyTheLastWholeAnswerIsAnnouncedAsTheEnd) {
+  auto& connection = open(get("/1"));
+  EXPECT_FALSE(connection.stream.ending());
+  send(get("/2", "Connection: close\r\n"));
+  EXPECT_TRUE(connection.stream.ending());
+  EXPECT_TRUE(connection.ended());
+}
+
+TEST_F(OpenTest, ABrokenAnswerIsNotAnnouncedAsTheEnd) {
+  handler.answer = [](Exchange& exchange) -> Task<> {
+    const ResponseHead head = head_of(200, 100);
+    const std::span<const char> body("short", 5);
+    co_await exchange.respond(head, body);
+  };
+  auto& connection = open(get("/", "Connection: close\r\n"));
+  EXPECT_TRUE(connection.ended());
+  EXPECT_FALSE(connection.orderly());
+  EXPECT_FALSE(connection.stream.ending());
+}
+
 TEST_F(OpenTest, AClientThatReadsNothingMeetsTheDeadlineOfWriting) {
   handler.limits.body_idle_timeout = kShort;
   connection_ = std::make_unique<Connection>(loop, handler);

@@ -67,6 +67,7 @@ class WireStream final : public ByteStream {
   std::size_t operations() const { return operations_; }
   std::size_t writes() const { return writes_; }
   bool shut() const { return shut_; }
+  bool ending() const { return ending_; }
   bool aborted() const { return aborted_; }
   std::size_t unread() const { return input_.size(); }
   bool has_reader() const { return readable_.has_waiter(); }
@@ -135,6 +136,7 @@ class WireStream final : public ByteStream {
     return readable_.wait(deadline);
   }
   Event::Wait wait_write(TimePoint deadline) override { return writable_.wait(deadline); }
+  void end_after_write() override { ending_ = true; }
   void shutdown_write() override { shut_ = true; }
   void cancel() override {
     readable_.cancel();
@@ -172,6 +174,7 @@ class WireStream final : public ByteStream {
   std::size_t writes_ = 0;
   bool eof_ = false;
   bool reset_ = false;
+  bool ending_ = false;
   bool read_paused_ = false;
   bool write_paused_ = false;
   bool shut_ = false;

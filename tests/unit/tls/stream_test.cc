@@ -171,6 +171,17 @@ TEST_F(StreamTest, TheTicketGoesBeforeAnAnswerThatTheSocketTakesInPieces) {
   EXPECT_TRUE(pass(**both.server, **both.client, text) == text);
 }
 
+TEST_F(StreamTest, TheLastWriteAndTheEndArriveInOrder) {
+  auto [left, right] = tcp_descriptors();
+  Handshake both = shake_over(server_, client_, "a.example", std::move(left), std::move(right));
+  ASSERT_TRUE(both.ok());
+  (*both.server)->end_after_write();
+  EXPECT_TRUE(run(send(**both.server, "last words")).has_value());
+  (*both.server)->shutdown_write();
+  EXPECT_EQ(run(receive(**both.client, 100)), "last words");
+  EXPECT_EQ(*read_once(**both.client), 0u);
+}
+
 TEST_F(StreamTest, ManyPiecesArriveInOrder) {
   Handshake both = connected_narrowly();
   ASSERT_TRUE(both.ok());
