@@ -14,8 +14,8 @@ constexpr bool kRecycle = false;  // let the sanitizer see every frame's life
 constexpr bool kRecycle = true;
 #endif
 
-constexpr std::size_t kStep = 64;
-constexpr std::size_t kClasses = 64;     // frames up to 4 KiB are recycled
+constexpr std::size_t kStep = 16;        // what malloc rounds to: idle connections consist of frames
+constexpr std::size_t kClasses = 256;    // frames up to 4 KiB are recycled
 constexpr unsigned kKeptPerClass = 256;  // bounds what an idle thread holds
 
 struct FreeList {
@@ -40,7 +40,9 @@ struct FreeList {
 
 thread_local FreeList free_list;
 
-constexpr std::size_t class_of(std::size_t size) { return (size + kStep - 1) / kStep - 1; }
+constexpr std::size_t class_of(std::size_t size) {
+  return (size + kStep - 1) / kStep - 1;
+}
 
 }  // namespace
 

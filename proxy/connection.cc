@@ -8,11 +8,12 @@
 namespace headgate::proxy {
 
 Connection::Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer,
-                       std::shared_ptr<const BoundListener> listener, http::Handler& handler,
+                       std::shared_ptr<const BoundListener> listener, http::Handler& handler, ConnectionCount* counted,
                        observe::ListenerCells* cells)
     : loop_(loop),
       listener_(std::move(listener)),
       handler_(handler),
+      counted_(counted),
       socket_(std::make_unique<Socket>(loop, std::move(fd), Side::kDownstream)),
       transport_(socket_.get()) {
   info_.peer = peer.host();
@@ -25,39 +26,47 @@ Connection::Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer,
 }
 
 Connection::~Connection() {
+  if (counted_ != nullptr) counted_->remove(info_.peer);
   if (info_.cells != nullptr) info_.cells->open.subtract(1);
 }
 
-Task<> Connection::run(tls::ServerContext* tls, Duration handshake_timeout) {
-  const TimePoint deadline = deadline_after(loop_.now(), handshake_timeout);
-  bool http2 = false;
-  if (tls != nullptr) {
-    const bool secured = co_await handshake(*tls, deadline);
-    if (!secured) co_return;
-    http2 = agreed_http2_;
-  } else {
-    stream_ = std::move(socket_);
-    if (listener_->config.h2c) http2 = co_await speaks_http2(deadline);
-  }
-  bool orderly = false;
-  if (http2) {
+/// The one frame of an idle connection beside its session's: kept small, so the steps share a Task.
+Task<> Connection::serve(std::unique_ptr<Connection> connection, tls::ServerContext* tls, Duration handshake_timeout) {
+  Connection& self = *connection;
+  Task<bool> step = self.begin(tls, deadline_after(self.loop_.now(), handshake_timeout));
+  bool done = co_await step;
+  if (!done) co_return;
+  step = self.run_session();
+  done = co_await step;
+  if (done) self.stream_->shutdown_write();
+}
+
+Task<bool> Connection::begin(tls::ServerContext* tls, TimePoint deadline) {
+  if (tls != nullptr) return handshake(*tls, deadline);
+  stream_ = std::move(socket_);
+  if (listener_->config.h2c) return look_for_preface(deadline);
+  return true;
+}
+
+/// True: it may end in good order.
+Task<bool> Connection::run_session() {
+  if (speaks_http2_) {
     http2_ = std::make_unique<http::Http2Session>(loop_, *stream_, info_, handler_);
     if (draining_) http2_->drain();
-    orderly = co_await http2_->run();
-  } else {
-    http1_ = std::make_unique<http::Http1Session>(loop_, *stream_, info_, handler_);
-    if (draining_) http1_->drain();
-    orderly = co_await http1_->run();
+    return http2_->run();
   }
-  if (orderly) stream_->shutdown_write();
+  http1_ = std::make_unique<http::Http1Session>(loop_, *stream_, info_, handler_);
+  if (draining_) http1_->drain();
+  return http1_->run();
 }
 
 /// Prior knowledge shows in the first bytes (RFC 9113 section 3.3). They are read again by the session.
-Task<bool> Connection::speaks_http2(TimePoint deadline) {
+Task<bool> Connection::look_for_preface(TimePoint deadline) {
   auto stream = std::make_unique<ReplayedStream>(loop_, std::move(stream_));
   auto& replayed = *stream;
   stream_ = std::move(stream);
-  co_return co_await replayed.begins_with(http::kHttp2Preface, deadline);
+  speaks_http2_ = co_await replayed.begins_with(http::kHttp2Preface, deadline);
+  co_return true;
 }
 
 Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
@@ -72,7 +81,7 @@ Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
   info_.secure = true;
   info_.tls_version = (*stream)->version();
   info_.server_name = (*stream)->server_name();
-  agreed_http2_ = (*stream)->alpn() == "h2";
+  speaks_http2_ = (*stream)->alpn() == "h2";
   if (info_.cells != nullptr) info_.cells->count_handshake(info_.tls_version, (*stream)->resumed());
   stream_ = std::move(*stream);
   co_return true;

@@ -2,14 +2,15 @@
 // One client connection from accept to close: TLS handshake where the listener asks for it, then its session.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-
 #include <memory>
+
+#include <boost/intrusive/list.hpp>
 
 #include "base/socket.h"
 #include "http/http1_session.h"
 #include "http/http2_session.h"
 #include "observe/metric_cells.h"
+#include "proxy/connection_count.h"
 #include "proxy/listener_sockets.h"
 #include "tls/server_context.h"
 
@@ -21,19 +22,18 @@ struct ClientConnectionInfo : http::ConnectionInfo {
   mutable std::uint32_t under_way = 0;      ///< its exchanges that are being served
 };
 
-/// Loop thread only. Made by whoever accepts; lives in the frame of run().
+/// Loop thread only. Made by whoever accepts; owned by its serve().
 class Connection : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
+  /// `counted`: what it is taken out of at its end; null: nothing. `cells`: likewise for its listener's figures.
   Connection(Loop& loop, UniqueFd fd, const SocketAddress& peer, std::shared_ptr<const BoundListener> listener,
-             http::Handler& handler, observe::ListenerCells* cells = nullptr);
+             http::Handler& handler, ConnectionCount* counted = nullptr, observe::ListenerCells* cells = nullptr);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   /// Serves until the connection ends. `tls` must live until the first wait only; null on a plain listener.
-  Task<> run(tls::ServerContext* tls, Duration handshake_timeout);
-
-  const IpAddress& peer() const { return info_.peer; }
+  static Task<> serve(std::unique_ptr<Connection> connection, tls::ServerContext* tls, Duration handshake_timeout);
 
   /// The current answer, or the first one, is the last; idle ones close.
   void drain();
@@ -41,19 +41,23 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   void cancel();
 
  private:
+  /// Settles what the session speaks, and over what. False: the handshake failed.
+  Task<bool> begin(tls::ServerContext* tls, TimePoint deadline);
+  Task<bool> run_session();
   Task<bool> handshake(tls::ServerContext& tls, TimePoint deadline);
-  Task<bool> speaks_http2(TimePoint deadline);
+  Task<bool> look_for_preface(TimePoint deadline);
 
   Loop& loop_;
   const std::shared_ptr<const BoundListener> listener_;
   http::Handler& handler_;
+  ConnectionCount* const counted_;
   ClientConnectionInfo info_;
   std::unique_ptr<Socket> socket_;             // until the handshake takes it
   Socket* transport_;                          // the same, wherever it is owned
   std::unique_ptr<ByteStream> stream_;         // what the session speaks over
   std::unique_ptr<http::Http1Session> http1_;  // one of the two
   std::unique_ptr<http::Http2Session> http2_;
-  bool agreed_http2_ = false;  // by ALPN
+  bool speaks_http2_ = false;  // by ALPN, or as its first bytes say
   bool draining_ = false;
 };
 

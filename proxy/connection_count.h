@@ -16,7 +16,7 @@ class ConnectionCount {
  public:
   enum class Verdict { kAdmitted, kTooMany, kTooManyOfAddress };
 
-  /// 0: no limit. The caller calls remove() with the same address for each kAdmitted (Counted does).
+  /// 0: no limit. The caller calls remove() with the same address for each kAdmitted (Connection does).
   Verdict add(const IpAddress& peer, std::uint64_t most, std::uint64_t most_per_address);
   void remove(const IpAddress& peer);
   std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
@@ -32,19 +32,6 @@ class ConnectionCount {
   std::mutex mutex_;
   std::uint64_t peak_ = 0;  // under mutex_
   std::unordered_map<IpAddress, std::uint64_t, Hash> by_address_;
-};
-
-/// Takes an admitted connection out of the count at its end.
-class Counted {
- public:
-  Counted(ConnectionCount& count, const IpAddress& peer) : count_(count), peer_(peer) {}
-  ~Counted() { count_.remove(peer_); }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  ConnectionCount& count_;
-  const IpAddress peer_;
 };
 
 }  // namespace headgate::proxy

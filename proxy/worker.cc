@@ -157,20 +157,18 @@ void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& fr
                                                              : "limits.max_connections_per_ip");
     return;
   }
-  serving_.spawn(serve_connection(std::move(fd), peer, from.listener()));
-}
-
-Task<> Worker::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener) {
-  tls::ServerContext* const tls = generation_->tls_of(listener->config);
-  if (listener->config.tls && tls == nullptr) co_return;  // accepted while its listener was being taken away
+  http::Handler& handler = *this;
   // Such series are never dropped: a connection may outlive every generation that names its listener.
-  auto& cells = shared_.metrics.listeners.cells(index_, {listener->config.address.text}, 0);
-  const Counted counted(shared_.connections, peer.host());
-  Connection connection(loop_, std::move(fd), peer, std::move(listener), *this, &cells);
-  connections_.push_back(connection);
-  if (draining_) connection.drain();
+  auto& cells = shared_.metrics.listeners.cells(index_, {from.listener()->config.address.text}, 0);
+  // From here on its destructor takes it out of the count.
+  auto connection =
+      std::make_unique<Connection>(loop_, std::move(fd), peer, from.listener(), handler, &shared_.connections, &cells);
+  tls::ServerContext* const tls = generation_->tls_of(from.listener()->config);
+  if (from.listener()->config.tls && tls == nullptr) return;  // accepted while its listener was being taken away
+  connections_.push_back(*connection);
+  if (draining_) connection->drain();
   // The handshake takes what it needs of the generation before its first wait: connections hold none.
-  co_await connection.run(tls, session_limits().header_timeout);
+  serving_.spawn(Connection::serve(std::move(connection), tls, session_limits().header_timeout));
 }
 
 // --- requests -------------------------------------------------------------------------------------------------------

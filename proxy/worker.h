@@ -74,7 +74,6 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   void adopt(std::shared_ptr<const Generation> generation, const BoundListeners& listeners);
   void adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners);
   Task<> accept_from(Acceptor& acceptor);
-  Task<> serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener);
   Task<> keep_house();
   Task<> wind_down();
   Task<> answer(http::Exchange& exchange, const http::Rejection* rejection);

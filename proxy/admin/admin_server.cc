@@ -99,13 +99,10 @@ Task<> AdminServer::stop() {
 
 void AdminServer::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor&) {
   if (tasks_.size() > kMostConnections || acceptor_.cancelled()) return;
-  tasks_.spawn(serve_connection(std::move(fd), peer));
-}
-
-Task<> AdminServer::serve_connection(UniqueFd fd, SocketAddress peer) {
-  Connection connection(loop_, std::move(fd), peer, listener_, *this);
-  connections_.push_back(connection);
-  co_await connection.run(nullptr, limits_.header_timeout);
+  http::Handler& handler = *this;
+  auto connection = std::make_unique<Connection>(loop_, std::move(fd), peer, listener_, handler);
+  connections_.push_back(*connection);
+  tasks_.spawn(Connection::serve(std::move(connection), nullptr, limits_.header_timeout));
 }
 
 /// A web page can make a browser on this machine send requests to loopback addresses. It cannot leave Origin away, and

@@ -30,7 +30,6 @@ class AdminServer final : private http::Handler, private Acceptor::Sink {
   const http::SessionLimits& session_limits() const override { return limits_; }
   void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) override;
 
-  Task<> serve_connection(UniqueFd fd, SocketAddress peer);
   bool authorised(const http::Exchange& exchange) const;
   bool from_a_web_page(const http::Exchange& exchange) const;
   std::string status_json() const;

@@ -79,13 +79,10 @@ Task<> MetricsServer::accept_from(Acceptor& acceptor) {
 
 void MetricsServer::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) {
   if (stopping_ || tasks_.size() > kMostConnections) return;
-  tasks_.spawn(serve_connection(std::move(fd), peer, from.listener()));
-}
-
-Task<> MetricsServer::serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener) {
-  Connection connection(loop_, std::move(fd), peer, std::move(listener), *this);
-  connections_.push_back(connection);
-  co_await connection.run(nullptr, limits_.header_timeout);
+  http::Handler& handler = *this;
+  auto connection = std::make_unique<Connection>(loop_, std::move(fd), peer, from.listener(), handler);
+  connections_.push_back(*connection);
+  tasks_.spawn(Connection::serve(std::move(connection), nullptr, limits_.header_timeout));
 }
 
 Task<> MetricsServer::refuse(http::Exchange& exchange, const http::Rejection& rejection) {

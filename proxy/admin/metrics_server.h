@@ -44,7 +44,6 @@ class MetricsServer final : private http::Handler, private Acceptor::Sink {
   void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) override;
 
   Task<> accept_from(Acceptor& acceptor);
-  Task<> serve_connection(UniqueFd fd, SocketAddress peer, std::shared_ptr<const BoundListener> listener);
 
   Loop& loop_;
   Instance& instance_;

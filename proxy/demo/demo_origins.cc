@@ -52,13 +52,10 @@ class DemoOrigins::Origin final : private http::Handler, private Acceptor::Sink 
   }
 
   void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor&) override {
-    tasks_.spawn(serve_connection(std::move(fd), peer));
-  }
-
-  Task<> serve_connection(UniqueFd fd, SocketAddress peer) {
-    Connection connection(loop_, std::move(fd), peer, listener_, *this);
-    connections_.push_back(connection);
-    co_await connection.run(nullptr, limits_.header_timeout);
+    http::Handler& handler = *this;
+    auto connection = std::make_unique<Connection>(loop_, std::move(fd), peer, listener_, handler);
+    connections_.push_back(*connection);
+    tasks_.spawn(Connection::serve(std::move(connection), nullptr, limits_.header_timeout));
   }
 
   const http::SessionLimits& session_limits() const override { return limits_; }
