@@ -19,13 +19,14 @@ class BufferPool {
   static constexpr std::size_t kSmall = 4 * 1024;
   static constexpr std::size_t kMedium = 16 * 1024;
   static constexpr std::size_t kLarge = 64 * 1024;
+  static constexpr std::size_t kHuge = 128 * 1024;
 
   BufferPool() = default;
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
 
-  /// A block of at least `size` bytes, not initialised. Above kLarge it comes from the heap and returns there.
+  /// A block of at least `size` bytes, not initialised. Above kHuge it comes from the heap and returns there.
   Buffer take(std::size_t size);
 
  private:
@@ -38,7 +39,7 @@ class BufferPool {
     void* head = nullptr;
   };
 
-  std::array<Class, 3> classes_{{{kSmall, 256}, {kMedium, 128}, {kLarge, 64}}};
+  std::array<Class, 4> classes_{{{kSmall, 256}, {kMedium, 128}, {kLarge, 64}, {kHuge, 16}}};
 };
 
 /// Owns one block of a pool; empty after a move or release(). Must not outlive its pool.
@@ -86,6 +87,7 @@ inline Buffer BufferPool::take(std::size_t size) {
   Class* const home = size <= kSmall    ? &classes_[0]
                       : size <= kMedium ? &classes_[1]
                       : size <= kLarge  ? &classes_[2]
+                      : size <= kHuge   ? &classes_[3]
                                         : nullptr;
   if (home == nullptr) return {static_cast<char*>(::operator new(size)), size, nullptr};
   if (home->head == nullptr) return {static_cast<char*>(::operator new(home->block)), home->block, home};

@@ -40,6 +40,7 @@ class Http1ClientExchange final : public ClientExchange {
 
   enum class Filled { kBytes, kNothing, kEnd, kFailed };
   Filled fill(std::size_t block);
+  Filled fill_for_body();
   static std::optional<Error> failed_wait(Wake wake);
   Result<bool> take_head();
   bool begin_response();
@@ -66,6 +67,7 @@ class Http1ClientExchange final : public ClientExchange {
   bool failed_ = false;  // reading has failed, with failure_
   unsigned interim_ = 0;
   bool answered_ = false;
+  bool filled_up_ = false;  // the latest read left no room in the block
   bool head_taken_ = false;
   bool body_finished_ = false;
   bool connection_over_ = false;

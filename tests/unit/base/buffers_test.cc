@@ -24,7 +24,9 @@ TEST(BufferPool, GivesBlocksOfAtLeastTheSizeAskedFor) {
                {BufferPool::kSmall + 1, BufferPool::kMedium},
                {BufferPool::kMedium + 1, BufferPool::kLarge},
                {BufferPool::kLarge, BufferPool::kLarge},
-               {BufferPool::kLarge + 1, BufferPool::kLarge + 1}};
+               {BufferPool::kLarge + 1, BufferPool::kHuge},
+               {BufferPool::kHuge, BufferPool::kHuge},
+               {BufferPool::kHuge + 1, BufferPool::kHuge + 1}};
   for (const auto& row : table) {
     Buffer buffer = pool.take(row.asked);
     ASSERT_TRUE(bool(buffer));
@@ -67,7 +69,7 @@ TEST(BufferPool, MovesLeaveNothingBehind) {
 
 TEST(BufferPool, KeepsABoundedNumberOfFreeBlocks) {
   BufferPool pool;
-  for (const std::size_t size : {BufferPool::kSmall, BufferPool::kLarge, BufferPool::kLarge * 2}) {
+  for (const std::size_t size : {BufferPool::kSmall, BufferPool::kLarge, BufferPool::kHuge, BufferPool::kHuge * 2}) {
     std::vector<Buffer> many;
     std::set<char*> blocks;
     for (int i = 0; i < 600; ++i) {

@@ -293,14 +293,28 @@ TEST_F(WaitTest, After101TheBytesAreGivenOver) {
   EXPECT_FALSE(exchange.reusable());
 }
 
+TEST_F(WaitTest, TheBlockIsAsLargeAsTheOriginIsFast) {
+  stream.send("HTTP/1.1 200 OK\r\n\r\n");
+  run(keep_head(*this, kNoDeadline));
+  const auto piece = [&](std::size_t sent) {
+    stream.send(std::string(sent, 'x'));
+    EXPECT_TRUE(exchange.body_ready());  // what is read behind the head's block must not be bound to its size
+    run(keep_piece(*this, kNoDeadline));
+    return said.size() - std::string_view("[]").size();
+  };
+  EXPECT_EQ(piece(20'000), 20'000U);
+  EXPECT_EQ(piece(BufferPool::kLarge + 1'000'000), BufferPool::kLarge);
+  EXPECT_EQ(piece(0), BufferPool::kHuge);
+}
+
 TEST_F(WaitTest, AnOriginThatPoursIsReadInBoundedPieces) {
   stream.send("HTTP/1.1 200 OK\r\n\r\n" + std::string(1'000'000, 'x'));
   run(keep_head(*this, kNoDeadline));
   for (int i = 0; i < 3; ++i) {
     run(keep_piece(*this, kNoDeadline));
-    EXPECT_LE(said.size(), BufferPool::kLarge + 2);
+    EXPECT_LE(said.size(), BufferPool::kHuge + 2);
   }
-  EXPECT_GE(stream.unread(), 1'000'000U - 4 * BufferPool::kLarge);
+  EXPECT_GE(stream.unread(), 1'000'000U - 4 * BufferPool::kHuge);
 }
 
 }  // namespace
