@@ -235,6 +235,16 @@ TEST_F(ForwardTest, ARequestWhoseBodyHasNotComeYetIsSentAgainWhole) {
   EXPECT_EQ(client.read().status(), 200);
 }
 
+TEST_F(ForwardTest, ARequestWhoseBodyIsUsedUpIsAnsweredNotDropped) {
+  Edge edge(with());
+  Peer stale = warm_up(edge);
+  Peer client = edge.client();
+  client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+  stale.read_until("\r\n\r\nhe");
+  stale.close();
+  EXPECT_EQ(client.read().status(), 502);
+}
+
 TEST_F(ForwardTest, AFreshConnectionThatClosesIsAnError) {
   Edge edge(with());
   Peer client = edge.client();
