@@ -21,7 +21,7 @@ MAY_INCLUDE = {
 # Routing decides about messages; how they are read and written is none of its business.
 HTTP_FOR_ROUTING = {"http/message.h", "http/fields.h", "http/path.h"}
 # A library that one folder alone knows, by the start of its headers' names.
-KEPT_BY = {"yaml-cpp/": "config", "openssl/": "tls", "hiredis/": "ratelimit", "nghttp2/": "http"}
+KEPT_BY = {"yaml-cpp/": "config", "openssl/": "tls", "hiredis/": "ratelimit", "nghttp2/": "http", "ares": "upstream"}
 # Only the tests know it: what they compare our parser with must have no part in the program.
 KEPT_OUT = {"llhttp"}
 
