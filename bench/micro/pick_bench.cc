@@ -1,46 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-// What choosing a server costs, with few and with many of them.
-#include <string>
+// What balancing costs a request: pick, began and ended, with ten members and with a thousand. Some requests are in
+// flight all the time, and they end in another order than they began.
+#include <cstdint>
+#include <memory>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 
-#include "base/loop.h"
-#include "upstream/upstream.h"
+#include "upstream/balancer.h"
+#include "upstream/random_numbers.h"
 
 namespace {
 
-namespace config = headgate::config;
+using headgate::Duration;
+using headgate::TimePoint;
+using headgate::upstream::Balancer;
+using headgate::upstream::mix;
+using headgate::upstream::RandomNumbers;
+using Kind = headgate::config::Balance::Kind;
 
-config::Upstream upstream_of(std::int64_t servers, bool weighted) {
-  config::Upstream result;
-  result.name = "api";
-  result.pools.resize(1);
-  result.pools[0].name = "blue";
-  for (std::int64_t i = 0; i < servers; ++i) {
-    config::Server server;
-    server.address.kind = config::Address::Kind::kIp;
-    server.address.ip = *headgate::IpAddress::parse("127.0.0.1");
-    server.address.port = static_cast<std::uint16_t>(10000 + i);
-    server.address.text = "127.0.0.1:" + std::to_string(10000 + i);
-    server.weight = weighted ? static_cast<std::uint32_t>(1 + i % 3) : 1;
-    result.pools[0].servers.push_back(server);
-  }
-  return result;
+std::unique_ptr<Balancer> balancer_of(Kind kind, std::uint32_t members, bool weighted) {
+  auto balancer = Balancer::make(kind, 1);
+  for (std::uint32_t slot = 0; slot < members; ++slot) balancer->set(slot, mix(slot), weighted ? 1 + slot % 3 : 1);
+  return balancer;
 }
 
-void pick(benchmark::State& state, bool weighted) {
-  headgate::Loop loop;
-  headgate::upstream::Resolver resolver;
-  headgate::upstream::ServerSet servers(loop, resolver);
-  const auto settings = upstream_of(state.range(0), weighted);
-  headgate::upstream::Upstream upstream(settings, servers);
+void request(benchmark::State& state, Kind kind, bool weighted) {
+  const auto members = static_cast<std::uint32_t>(state.range(0));
+  const auto balancer = balancer_of(kind, members, weighted);
+  RandomNumbers numbers(7);
+  std::vector<std::uint32_t> in_flight(std::size_t{2} * members);
+  for (auto& slot : in_flight) {
+    slot = balancer->pick({.key = numbers.next()});
+    balancer->began(slot);
+  }
+  std::size_t next = 0;
+  TimePoint now{std::chrono::hours(1)};
   for (auto _ : state) {
-    auto index = upstream.pick(0);
-    benchmark::DoNotOptimize(index);
+    const std::uint64_t random = numbers.next();
+    now += std::chrono::microseconds(10);
+    const auto slot = balancer->pick({.key = random});
+    balancer->began(slot);
+    balancer->ended(in_flight[next], std::chrono::microseconds(500 + random % 1024), now);
+    in_flight[next] = slot;
+    next = next + 1 < in_flight.size() ? next + 1 : 0;
   }
 }
 
-BENCHMARK_CAPTURE(pick, equal, false)->Arg(1)->Arg(2)->Arg(10)->Arg(1000);
-BENCHMARK_CAPTURE(pick, weighted, true)->Arg(2)->Arg(10)->Arg(1000);
+/// A weight that changes, as in slow start.
+void weight(benchmark::State& state, Kind kind) {
+  const auto members = static_cast<std::uint32_t>(state.range(0));
+  const auto balancer = balancer_of(kind, members, false);
+  std::uint32_t slot = 0;
+  double weight = 0.5;
+  for (auto _ : state) {
+    balancer->set(slot, mix(slot), weight);
+    if (++slot < members) continue;
+    slot = 0;
+    weight = weight < 1 ? weight + 0.1 : 0.5;
+  }
+}
+
+/// As at a reload.
+void build(benchmark::State& state, Kind kind) {
+  for (auto _ : state) benchmark::DoNotOptimize(balancer_of(kind, static_cast<std::uint32_t>(state.range(0)), false));
+}
+
+BENCHMARK_CAPTURE(request, round_robin, Kind::kRoundRobin, false)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, round_robin_weighted, Kind::kRoundRobin, true)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, least_requests, Kind::kLeastRequests, false)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, least_requests_weighted, Kind::kLeastRequests, true)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, random_two, Kind::kRandomTwo, false)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, random_two_weighted, Kind::kRandomTwo, true)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, peak_ewma, Kind::kPeakEwma, false)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, peak_ewma_weighted, Kind::kPeakEwma, true)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, hash, Kind::kHash, false)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(request, hash_weighted, Kind::kHash, true)->Arg(10)->Arg(1000);
+
+BENCHMARK_CAPTURE(weight, round_robin, Kind::kRoundRobin)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(weight, least_requests, Kind::kLeastRequests)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(weight, random_two, Kind::kRandomTwo)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(weight, peak_ewma, Kind::kPeakEwma)->Arg(10)->Arg(1000);
+BENCHMARK_CAPTURE(weight, hash, Kind::kHash)->Arg(10)->Arg(1000);
+
+BENCHMARK_CAPTURE(build, round_robin, Kind::kRoundRobin)->Arg(1000);
+BENCHMARK_CAPTURE(build, hash, Kind::kHash)->Arg(1000);
 
 }  // namespace
