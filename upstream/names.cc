@@ -167,9 +167,10 @@ void Names::learn_addresses(Name& name, Answer answer) {
   if (addresses.size() > NameResolver::kMaxAddresses) addresses.resize(NameResolver::kMaxAddresses);
 
   const TimePoint now = loop_.now();
-  const auto ttl = std::clamp<std::chrono::milliseconds>(answer.ttl, settings_.min_ttl, settings_.max_ttl);
+  Duration wait = std::clamp<std::chrono::milliseconds>(answer.ttl, settings_.min_ttl, settings_.max_ttl);
+  if (!answer.v4_known || !answer.v6_known) wait = std::min(wait, intervals_.longest_retry);
   name.resolved_ = now;
-  name.due_ = now + ttl;
+  name.due_ = now + wait;
   name.back_off_ = Duration::zero();
   const bool differs = addresses != name.addresses_;
   if (differs || !name.error_.empty()) {
