@@ -2,6 +2,7 @@
 #include "upstream/name_resolver.h"
 
 #include <algorithm>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -222,6 +223,34 @@ TEST_F(NameResolverTest, RecordsThatAreNone) {
     server_["broken.internal"] = {.broken = records};
     EXPECT_EQ(failure("broken.internal"), "name_answer_malformed");
   }
+}
+
+// Whatever comes: an answer within its bounds, or a reason.
+TEST_F(NameResolverTest, AnyBytesInPlaceOfRecords) {
+  std::minstd_rand random(1);
+  const auto upto = [&](int most) { return std::uniform_int_distribution<int>(0, most)(random); };
+  const std::string start("\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04", 12);  // of a record that would be good
+  int answers = 0;
+  for (int round = 0; round < 500; ++round) {
+    std::string records;
+    for (int i = upto(8); i >= 0; --i) {
+      records += start;
+      for (int left = upto(12); left >= 0; --left) records += static_cast<char>(upto(255));
+    }
+    for (int i = upto(4); i > 0; --i)
+      records[static_cast<std::size_t>(upto(int(records.size()) - 1))] = static_cast<char>(upto(255));
+    server_["any.internal"] = {.broken = records};
+    const auto found = resolve("any.internal");
+    if (found) {
+      ++answers;
+      EXPECT_FALSE(found->addresses.empty());
+      EXPECT_LE(found->addresses.size(), NameResolver::kMaxAddresses);
+    } else {
+      const std::string_view reason = found.error().reason;
+      EXPECT_TRUE(reason == "name_answer_malformed" || reason == "name_has_no_address") << reason;
+    }
+  }
+  EXPECT_LT(answers, 500);
 }
 
 TEST_F(NameResolverTest, TheHostsFileFirst) {
