@@ -116,6 +116,14 @@ Parsed<Address> parse_server_address(std::string_view text) {
   return address;
 }
 
+Parsed<Address> parse_resolver_address(std::string_view text) {
+  const bool has_port = text.rfind(':') != std::string_view::npos && !text.ends_with(']');
+  const auto server = parse_server_address(std::string(text) + (has_port ? "" : ":53"));
+  // A name would have to be resolved first, by whom?
+  if (!server || server->kind != Address::Kind::kIp) return expected(kResolverText, text);
+  return *server;
+}
+
 Parsed<Cidr> parse_network(std::string_view text) {
   const auto network = Cidr::parse(text);
   if (!network) return expected(kCidrText, text);

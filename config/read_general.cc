@@ -93,8 +93,8 @@ void read_dns(Section& top) {
   if (node == nullptr) return;
   Dns& dns = top.reader().config().dns;
   Section section(top.reader(), *node, schema::kDns, "dns");
-  section.list("servers", "host:port of a resolver", parse_server_address, dns.servers);
-  section.duration("min_ttl", dns.min_ttl);
+  section.list("servers", kResolverText, parse_resolver_address, dns.servers);
+  section.duration("min_ttl", dns.min_ttl, 100ms);  // a server that says 0 would be asked without a pause
   section.duration("max_ttl", dns.max_ttl);
   section.duration("timeout", dns.timeout, 1ms);
   if (dns.min_ttl > dns.max_ttl) top.reader().error(*node, "dns: expected min_ttl not to be longer than max_ttl");

@@ -51,10 +51,11 @@ constexpr Key kMetricsKeys[] = {
     {"path", "URL path", "/metrics", "Where they are found."},
 };
 constexpr Key kDnsKeys[] = {
-    {"servers", "list of host:port", "[]", "Resolvers. Empty: those of the system."},
-    {"min_ttl", "duration", "1s", "An answer is kept at least this long."},
+    {"servers", "list of IP:PORT", "[]",
+     "Name servers; the port may be left out (53). Empty: those of /etc/resolv.conf."},
+    {"min_ttl", "duration", "1s", "An answer is kept at least this long, whatever its TTL; at least 100ms."},
     {"max_ttl", "duration", "5m", "And at most this long."},
-    {"timeout", "duration", "2s", "For one query."},
+    {"timeout", "duration", "2s", "For a whole lookup, every try of every server included."},
 };
 constexpr Key kRedisKeys[] = {
     {"url", "URL or list of them", "",

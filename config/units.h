@@ -23,6 +23,7 @@ inline constexpr std::string_view kWeightText = "a weight such as 95 or 0.5";
 inline constexpr std::string_view kListenText =
     "an address to listen on such as \":80\", 127.0.0.1:80, \"[::1]:80\", unix:/path";
 inline constexpr std::string_view kServerText = "a server such as 127.0.0.1:3000, app.internal:3000, unix:/path";
+inline constexpr std::string_view kResolverText = "a resolver such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:53";
 inline constexpr std::string_view kCidrText = "an address or a network such as 10.0.0.0/8, fd00::/8";
 inline constexpr std::string_view kStatusRangeText = "a status or a range of them such as 200 or 200-399";
 inline constexpr std::string_view kProxyText = "an upstream's name, or a URL such as http://127.0.0.1:3000";
@@ -39,7 +40,8 @@ Parsed<double> parse_percent(std::string_view text);         ///< "50%" is 0.5; 
 Parsed<double> parse_percent(std::string_view text, double most);
 Parsed<double> parse_weight(std::string_view text);  ///< finite, at least 0
 Parsed<Address> parse_listen_address(std::string_view text);
-Parsed<Address> parse_server_address(std::string_view text);  ///< a port of 0 is refused
+Parsed<Address> parse_server_address(std::string_view text);    ///< a port of 0 is refused
+Parsed<Address> parse_resolver_address(std::string_view text);  ///< an IP address; port 53 when there is none
 Parsed<Cidr> parse_network(std::string_view text);
 Parsed<std::pair<int, int>> parse_status_range(std::string_view text);
 Parsed<Balance> parse_balance(std::string_view text);

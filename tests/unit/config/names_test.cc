@@ -51,6 +51,25 @@ TEST(ServerAddress, TakesNamesAndNeedsAPort) {
   }
 }
 
+TEST(ResolverAddress, IsAnIpAddressAndHasItsPort) {
+  const auto plain = parse_resolver_address("10.0.0.53");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->kind, Address::Kind::kIp);
+  EXPECT_EQ(plain->ip.to_string(), "10.0.0.53");
+  EXPECT_EQ(plain->port, 53);
+  EXPECT_EQ(plain->text, "10.0.0.53:53");
+  EXPECT_EQ(parse_resolver_address("127.0.0.1:5353")->port, 5353);
+  const auto v6 = parse_resolver_address("[fd00::53]");
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(v6->ip.to_string(), "fd00::53");
+  EXPECT_EQ(v6->port, 53);
+  EXPECT_EQ(parse_resolver_address("[::1]:5353")->port, 5353);
+  for (const char* text : {"", ":53", "dns.internal", "dns.internal:53", "fd00::53", "10.0.0.53:", "10.0.0.53:0",
+                           "unix:/run/dns", "[10.0.0.53]", "10.0.0.53:65536", "10.0.0.53 ", "https://10.0.0.53"}) {
+    EXPECT_FALSE(parse_resolver_address(text)) << text;
+  }
+}
+
 TEST(ServerAddress, SaysWhereASchemeGoes) {
   const auto url = parse_server_address("http://127.0.0.1:80");
   ASSERT_FALSE(url);
