@@ -70,7 +70,6 @@ struct Entry {
 };
 
 constexpr Entry kNotAvailableYet[] = {
-    {"dns", never, "*"},
     {"redis", never, "*"},
     {"rate_limits", is_empty, "*"},
     {"listeners.*.proxy_protocol", is_false, "*"},
