@@ -29,7 +29,7 @@ void HashRing::add(std::uint32_t slot, std::uint64_t id, std::uint32_t from, std
     } else {
       free_ = points_[point].next;
     }
-    points_[point] = {.position = position_of(id, number), .id = id, .slot = slot, .next = kNone};
+    points_[point] = {.position = position_of(id, number), .slot = slot, .next = kNone};
     link(point);
   }
 }
@@ -69,11 +69,8 @@ HashRing::Place HashRing::first_from(std::size_t bucket) const {
 
 void HashRing::link(std::uint32_t point) {
   Point& added = points_[point];
-  const auto before = [&added](const Point& other) {
-    return other.position < added.position || (other.position == added.position && other.id < added.id);
-  };
   std::uint32_t* where = &buckets_[bucket(added.position)];
-  while (*where != kNone && before(points_[*where])) where = &points_[*where].next;
+  while (*where != kNone && points_[*where].position < added.position) where = &points_[*where].next;
   added.next = std::exchange(*where, point);
 }
 

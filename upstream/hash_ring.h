@@ -32,7 +32,6 @@ class HashRing {
   static constexpr std::uint32_t kNone = ~0U;
   struct Point {
     std::uint64_t position;
-    std::uint64_t id;  // decides between points in the same position
     std::uint32_t slot;
     std::uint32_t next;  // in its bucket, ascending; of a free one: the next free one
   };
