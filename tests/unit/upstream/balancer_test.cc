@@ -253,15 +253,15 @@ TEST(RoundRobinTest, SlowStartIsAGrowingShare) {
   }
 }
 
-/// A weight that changes at each pick brings neither more nor less than its mean.
+/// A weight that changes before each pick brings neither more nor less than its mean, and nobody waits anew each time.
 TEST(RoundRobinTest, ChangesDoNotAddUp) {
-  auto balancer = make(Kind::kRoundRobin, {1, 1});
+  auto balancer = make(Kind::kRoundRobin, {9, 1});
   int count = 0;
   for (int i = 0; i < 10'000; ++i) {
     balancer->set(1, 1001, i % 2 == 0 ? 0.9 : 1.1);
     count += balancer->pick({}) == 1 ? 1 : 0;
   }
-  EXPECT_NEAR(count, 5000, 30);
+  EXPECT_NEAR(count, 1000, 20);
 }
 
 TEST(LeastRequestsTest, TheLeastForItsWeight) {
