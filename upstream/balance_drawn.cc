@@ -82,9 +82,7 @@ class RandomTwo final : public Balancer {
   }
 
   void began(std::uint32_t slot) override { ++in_flight_[slot]; }
-  void ended(std::uint32_t slot, std::optional<Duration> /*until_head*/, TimePoint /*now*/) override {
-    --in_flight_[slot];
-  }
+  void ended(std::uint32_t slot) override { --in_flight_[slot]; }
 
  private:
   Lot lot_;
@@ -121,13 +119,14 @@ class PeakEwma final : public Balancer {
     member.guessed = true;
   }
 
-  void ended(std::uint32_t slot, std::optional<Duration> until_head, TimePoint now) override {
+  void ended(std::uint32_t slot) override { --members_[slot].in_flight; }
+
+  void measured(std::uint32_t slot, std::optional<Duration> until_head, TimePoint now) override {
     if (now_ == TimePoint{}) {
       for (auto& other : members_) other.measured = now;  // guesses made before there was a clock
     }
     now_ = std::max(now_, now);
     Member& member = members_[slot];
-    --member.in_flight;
     if (until_head) {
       answered(member, std::max(std::chrono::duration<double>(*until_head).count(), kLeastLatency));
     } else {

@@ -45,7 +45,8 @@ class Hash final : public Balancer {
     for (std::size_t left = ring_.size(); left > 0; --left, place = ring_.next(place)) {
       const std::uint32_t slot = ring_.slot(place);
       if (contains(question.but, slot)) continue;
-      if (members_[slot].in_flight < limit_of_one * members_[slot].weight) return slot;
+      const auto in_flight = members_[slot].in_flight;
+      if (in_flight < kUnbounded || in_flight < limit_of_one * members_[slot].weight) return slot;
       if (fallback == kNone) fallback = slot;
     }
     return fallback;  // all that have not been tried are above the bound
@@ -57,7 +58,7 @@ class Hash final : public Balancer {
     in_flight_ += member.weight > 0 ? 1 : 0;
   }
 
-  void ended(std::uint32_t slot, std::optional<Duration> /*until_head*/, TimePoint /*now*/) override {
+  void ended(std::uint32_t slot) override {
     Member& member = members_[slot];
     --member.in_flight;
     in_flight_ -= member.weight > 0 ? 1 : 0;
@@ -72,6 +73,8 @@ class Hash final : public Balancer {
     std::uint32_t in_flight = 0;
   };
   static constexpr double kBound = 1.25;  // times the mean in flight, by weight
+  /// So few do not wander: what one browser asks for at once stays together on a quiet site.
+  static constexpr std::uint32_t kUnbounded = 8;
   static constexpr double kPoints = 160;  // of a member of mean weight: its share is right within 8 % (one deviation)
 
   void forget(std::uint32_t slot, std::uint64_t id) {

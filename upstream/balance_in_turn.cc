@@ -60,7 +60,7 @@ class RoundRobin final : public Balancer {
   }
 
   void began(std::uint32_t /*slot*/) override {}
-  void ended(std::uint32_t /*slot*/, std::optional<Duration> /*until_head*/, TimePoint /*now*/) override {}
+  void ended(std::uint32_t /*slot*/) override {}
 
  private:
   struct Member {
@@ -162,7 +162,7 @@ class RoundRobin final : public Balancer {
   bool started_ = false;
 };
 
-/// The least (in flight + 1) / weight; of equals the one whose last turn is longest ago.
+/// The least in flight / weight; of equals, the idle ones most of all, the one whose turn it is by weight.
 class LeastRequests final : public Balancer {
  public:
   void set(std::uint32_t slot, std::uint64_t /*id*/, double weight) override {
@@ -170,7 +170,9 @@ class LeastRequests final : public Balancer {
       members_.resize(slot + std::size_t{1});
       tree_.grow(members_.size());
     }
-    members_[slot].weight = usable_weight(weight);
+    Member& member = members_[slot];
+    if (member.weight <= 0) member.turn = std::max(member.turn, now_);  // nothing to make up for
+    member.weight = usable_weight(weight);
     place(slot);
   }
 
@@ -183,7 +185,9 @@ class LeastRequests final : public Balancer {
       if (hidden < members_.size()) place(hidden);
     }
     if (slot == kNone) return kNone;
-    members_[slot].turn = ++turns_;
+    Member& member = members_[slot];
+    now_ = std::max(now_, member.turn);
+    member.turn = now_ + static_cast<std::uint64_t>(kTurn / member.weight);
     place(slot);
     return slot;
   }
@@ -193,7 +197,7 @@ class LeastRequests final : public Balancer {
     place(slot);
   }
 
-  void ended(std::uint32_t slot, std::optional<Duration> /*until_head*/, TimePoint /*now*/) override {
+  void ended(std::uint32_t slot) override {
     --members_[slot].in_flight;
     place(slot);
   }
@@ -202,13 +206,14 @@ class LeastRequests final : public Balancer {
   struct Member {
     double weight = 0;
     std::uint32_t in_flight = 0;
-    std::uint64_t turn = 0;  // number of the last pick
+    std::uint64_t turn = 0;  // when it is due, in virtual time
   };
+  static constexpr double kTurn = 1 << 20;  // of virtual time, for weight 1
 
   void place(std::uint32_t slot) {
     const Member& member = members_[slot];
     if (member.weight > 0) {
-      tree_.set(slot, {(member.in_flight + 1.0) / member.weight, member.turn});
+      tree_.set(slot, {member.in_flight / member.weight, member.turn});
     } else {
       tree_.remove(slot);
     }
@@ -216,7 +221,7 @@ class LeastRequests final : public Balancer {
 
   std::vector<Member> members_;
   LeastTree tree_;
-  std::uint64_t turns_ = 0;
+  std::uint64_t now_ = 0;  // virtual time
 };
 
 }  // namespace

@@ -42,9 +42,14 @@ class Balancer {
   /// A request goes to `slot`. Each began() has its ended(), also when the slot has been set to 0 meanwhile.
   virtual void began(std::uint32_t slot) = 0;
 
-  /// It is over. `until_head`: from its beginning to the head of the answer; nullopt when no answer came through the
-  /// server's fault, which peak_ewma counts as a slow answer. `now` never goes back.
-  virtual void ended(std::uint32_t slot, std::optional<Duration> until_head, TimePoint now) = 0;
+  /// It is over.
+  virtual void ended(std::uint32_t slot) = 0;
+
+  /// Before that, where it is known how it went: so long from its beginning to the head of the answer; nullopt: no
+  /// answer came, or a bad one, through the server's fault. `now` never goes back. Only peak_ewma wants to know.
+  virtual void measured(std::uint32_t slot, std::optional<Duration> until_head, TimePoint now) {
+    static_cast<void>(slot), static_cast<void>(until_head), static_cast<void>(now);
+  }
 };
 
 }  // namespace headgate::upstream

@@ -41,7 +41,8 @@ void request(benchmark::State& state, Kind kind, bool weighted) {
     now += std::chrono::microseconds(10);
     const auto slot = balancer->pick({.key = random});
     balancer->began(slot);
-    balancer->ended(in_flight[next], std::chrono::microseconds(500 + random % 1024), now);
+    balancer->measured(in_flight[next], std::chrono::microseconds(500 + random % 1024), now);
+    balancer->ended(in_flight[next]);
     in_flight[next] = slot;
     next = next + 1 < in_flight.size() ? next + 1 : 0;
   }

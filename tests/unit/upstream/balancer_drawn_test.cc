@@ -30,7 +30,8 @@ std::vector<int> counts_of(Balancer& balancer, std::size_t slots, int picks) {
 /// One request from begin to end.
 void serve(Balancer& balancer, std::uint32_t slot, std::optional<Duration> until_head, TimePoint now) {
   balancer.began(slot);
-  balancer.ended(slot, until_head, now);
+  balancer.measured(slot, until_head, now);
+  balancer.ended(slot);
 }
 
 TEST(RandomTwoTest, IdleMembersByWeight) {
@@ -99,7 +100,8 @@ TEST(PeakEwmaTest, AMemberWithoutDataIsTriedAndNotFlooded) {
   // It gets one at once, and then what a member gets that is ten times as slow, until it has answered.
   EXPECT_GE(counts[2], 1);
   EXPECT_LE(counts[2], 3);
-  balancer->ended(2, 1ms, kStart + 1s);
+  balancer->measured(2, 1ms, kStart + 1s);
+  balancer->ended(2);
   EXPECT_NEAR(counts_of(*balancer, 3, 3000)[2], 2000, 100);  // each time that it is drawn
 }
 
