@@ -16,6 +16,7 @@ std::string_view to_string(Errc code) {
     case Errc::kUnreachable: return "unreachable";
     case Errc::kTimeout: return "timeout";
     case Errc::kCancelled: return "cancelled";
+    case Errc::kUnavailable: return "unavailable";
     case Errc::kResolve: return "resolve";
     case Errc::kTls: return "tls";
     case Errc::kBadMessage: return "bad_message";

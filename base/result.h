@@ -24,6 +24,7 @@ enum class Errc : std::uint8_t {
   kTls,                ///< handshake or record failure, or a certificate that does not verify
   kBadMessage,         ///< bytes that are not the protocol
   kTooLarge,           ///< a bound of the configuration was exceeded
+  kUnavailable,        ///< there is nobody who could do it now
   kInternal,           ///< ours
 };
 

@@ -21,9 +21,6 @@ bool is_false(const Node&, const std::string& text) {
 bool is_off(const Node&, const std::string& text) {
   return text == "off";
 }
-bool is_round_robin(const Node&, const std::string& text) {
-  return text == "round_robin";
-}
 bool is_request(const Node&, const std::string& text) {
   return text == "request";
 }
@@ -53,11 +50,6 @@ bool is_all_empty(const Node& node, const std::string&) {
                      [](const Node::Entry& entry) { return is_empty(*entry.value, entry.value->text); });
 }
 
-bool is_no_retry(const Node& node, const std::string&) {
-  const Node* attempts = node.find("attempts");
-  return attempts != nullptr && attempts->text == "0";
-}
-
 bool is_no_mirror(const Node& node, const std::string&) {
   const Node* percent = node.find("percent");
   return percent == nullptr || is_zero(*percent, percent->text);
@@ -75,22 +67,12 @@ constexpr Entry kNotAvailableYet[] = {
     {"listeners.*.proxy_protocol", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
     {"upstreams.*.pools", is_one_pool, "more than one pool"},
-    {"upstreams.*.pools.*.servers.*.backup", is_false, "*"},
-    {"upstreams.*.pools.*.servers.*.max_connections", is_zero, "*"},
-    {"upstreams.*.servers.*.backup", is_false, "*"},
-    {"upstreams.*.servers.*.max_connections", is_zero, "*"},
     {"upstreams.*.split", is_empty, "*"},
     {"upstreams.*.split_by", is_request, "*"},
     {"upstreams.*.split_key", is_empty, "*"},
     {"upstreams.*.split_cookie", never, "*"},
     {"upstreams.*.at_zero_weight", is_release, "*"},
     {"upstreams.*.split_override", never, "*"},
-    {"upstreams.*.balance", is_round_robin, "everything but round_robin"},
-    {"upstreams.*.sticky", never, "*"},
-    {"upstreams.*.health", never, "*"},
-    {"upstreams.*.ejection", never, "*"},
-    {"upstreams.*.slow_start", is_zero, "*"},
-    {"upstreams.*.retry", is_no_retry, "*"},
     {"upstreams.*.rollout", never, "*"},
     {"sites.*.security_headers", is_off, "strict"},
     {"sites.*.compress", never, "*"},

@@ -293,7 +293,7 @@ void dump_upstreams(YamlWriter& out, const Config& config) {
     dump_split(out, upstream);
     dump_balance(out, upstream);
     if (upstream.health) dump_health(out, *upstream.health);
-    if (upstream.ejection) dump_ejection(out, *upstream.ejection);
+    dump_ejection(out, upstream.ejection);
     out.duration("slow_start", upstream.slow_start);
     dump_retry(out, upstream.retry);
     dump_connections(out, upstream);

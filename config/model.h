@@ -260,7 +260,7 @@ struct Upstream {
   Balance balance;
   std::optional<Sticky> sticky;
   std::optional<Health> health;
-  std::optional<Ejection> ejection;
+  Ejection ejection;
   milliseconds slow_start = 0s;
   Retry retry;
   UpstreamTimeouts timeouts;

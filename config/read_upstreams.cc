@@ -10,6 +10,10 @@
 namespace headgate::config {
 namespace {
 
+/// Without a word about it, pools of more servers are balanced by random_two: in turn, each worker would come by each
+/// server too seldom to keep its connections.
+constexpr std::size_t kManyServers = 32;
+
 Server read_server(Reader& reader, const Node& node, const std::string& path) {
   Server server;
   server.position = reader.position(node);
@@ -117,7 +121,12 @@ void read_split_rules(Section& section, Upstream& upstream) {
 
 void read_balance(Section& section, Upstream& upstream) {
   const Node* node = section.find("balance");
-  if (node == nullptr) return;
+  if (node == nullptr) {
+    const auto many = [](const Pool& pool) { return pool.servers.size() > kManyServers; };
+    if (std::any_of(upstream.pools.begin(), upstream.pools.end(), many))
+      upstream.balance.kind = Balance::Kind::kRandomTwo;
+    return;
+  }
   Reader& reader = section.reader();
   const std::string path = section.path("balance");
   const auto text = reader.text(*node, path, TextRule::kTemplate, "a way to balance such as round_robin");
@@ -147,7 +156,7 @@ void read_health(Section& section, Upstream& upstream) {
   if (node == nullptr) return;
   Health& health = upstream.health.emplace();
   Section inner(section.reader(), *node, schema::kHealth, section.path("health"));
-  inner.required_text("path", health.path);
+  inner.text("path", health.path);
   if (!health.path.empty() && health.path.front() != '/') {
     section.reader().mismatch(*node->find("path"), inner.path("path"), "a path that begins with a slash");
   }
@@ -164,7 +173,7 @@ void read_health(Section& section, Upstream& upstream) {
 void read_ejection(Section& section, Upstream& upstream) {
   const Node* node = section.find("ejection");
   if (node == nullptr) return;
-  Ejection& ejection = upstream.ejection.emplace();
+  Ejection& ejection = upstream.ejection;
   Section inner(section.reader(), *node, schema::kEjection, section.path("ejection"));
   inner.integer("consecutive_errors", ejection.consecutive_errors);
   inner.percent("error_rate", ejection.error_rate);

@@ -17,7 +17,7 @@ constexpr Key kUpstreamKeys[] = {
     {"at_zero_weight", "release | keep", "release", "Whether clients leave a pool at once when its weight becomes 0."},
     {"split_override", "mapping", "", "Testers choose a pool by name."},
     {"balance", "round_robin | least_requests | random_two | peak_ewma | hash(TEMPLATE)", "round_robin",
-     "Which server of the pool is next."},
+     "Which server of the pool is next. Of more than 32 servers, random_two is the default."},
     {"sticky", "mapping", "", "Session affinity to one server."},
     {"health", "mapping", "", "Active checks."},
     {"ejection", "mapping", "", "Passive checks, on live traffic."},
@@ -35,7 +35,7 @@ constexpr Key kServerKeys[] = {
     {"address", "server", "", "host:port or unix:/path. Required."},
     {"weight", "1 to 1000", "1", "Its share among the pool's servers."},
     {"backup", "boolean", "false", "Used only while no other server is there."},
-    {"max_connections", "number", "0", "0: no limit."},
+    {"max_connections", "number", "0", "Requests under way there, of the whole process. 0: no limit."},
 };
 constexpr Key kSplitOverrideKeys[] = {
     {"header", "header name", "\"\"", "The field that names the pool."},
@@ -47,7 +47,7 @@ constexpr Key kStickyKeys[] = {
     {"ttl", "duration", "1h", "How long a browser keeps it."},
 };
 constexpr Key kHealthKeys[] = {
-    {"path", "URL path", "", "What is asked for. Required."},
+    {"path", "URL path", "\"\"", "What is asked for. Empty: that a connection can be made is enough."},
     {"interval", "duration", "5s", "Between two checks of a server."},
     {"timeout", "duration", "2s", "For one check."},
     {"healthy_after", "number", "2", "Good checks in a row."},
@@ -57,20 +57,20 @@ constexpr Key kHealthKeys[] = {
     {"host", "text", "\"\"", "The check's Host."},
 };
 constexpr Key kEjectionKeys[] = {
-    {"consecutive_errors", "number", "5", "Connect errors, resets, timeouts, 502, 503, 504."},
-    {"error_rate", "percentage", "50%", "Over the window."},
+    {"consecutive_errors", "number", "5", "Connect errors, resets, timeouts, 502, 503, 504. 0: they do not count."},
+    {"error_rate", "percentage", "50%", "Over the window. 0%: it does not count."},
     {"window", "duration", "10s", "What the rate is taken over."},
     {"min_requests", "number", "20", "Fewer than these in the window: no verdict."},
     {"base_time", "duration", "10s", "Doubles each time."},
     {"max_time", "duration", "5m", "Up to this."},
-    {"max_ejected", "percentage", "50%", "Of a pool; never its last server."},
+    {"max_ejected", "percentage", "50%", "Of a pool, in whole servers; never its last one."},
 };
 constexpr Key kRetryKeys[] = {
     {"attempts", "0 to 10", "2", "Further attempts for one request."},
     {"on", "list of connect_error, reset_before_response, 502, 503, 504",
      "[connect_error, reset_before_response, 502, 503, 504]", "What a retry follows."},
     {"methods", "list of methods", "[GET, HEAD, OPTIONS, PUT, DELETE]", "What may be sent twice."},
-    {"budget", "percentage", "20%", "Retries in proportion to requests."},
+    {"budget", "percentage", "20%", "Requests under way that may be retries; three always may."},
 };
 constexpr Key kUpstreamTimeoutsKeys[] = {
     {"connect", "duration", "3s", "Until the connection stands, TLS included."},

@@ -202,7 +202,9 @@ class alignas(64) RouteCells {
 /// What was asked of one server.
 struct alignas(64) ServerCells {
   Counter in_flight;
-  CodeCounts codes;  ///< one for each attempt
+  Counter tunnels;      ///< of those, that have become one: nobody waits for their end
+  Counter reuse_races;  ///< kept connections that it closed while a request was on its way
+  CodeCounts codes;     ///< one for each attempt
 };
 
 /// What was asked of one pool.

@@ -92,7 +92,27 @@ CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site
   for (const auto& route : site.routes) routes.emplace_back(whole, route);
 }
 
-Generation::Generation(std::uint64_t number_, config::Config config_)
+CompiledUpstream::CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch_)
+    : watch(std::move(watch_)) {
+  if (upstream.balance.kind == config::Balance::Kind::kHash) balance_key = compile(upstream.balance.key);
+  if (upstream.sticky) sticky.emplace(upstream.name, *upstream.sticky);
+  for (const auto reason : upstream.retry.on) retry_on |= 1U << static_cast<unsigned>(reason);
+  for (const auto& name : upstream.retry.methods) {
+    const auto method = http::method_of(name);
+    if (method == http::Method::kOther)
+      other_retry_methods.push_back(name);
+    else
+      retry_methods |= 1U << static_cast<unsigned>(method);
+  }
+}
+
+bool CompiledUpstream::repeats(const http::RequestHead& head) const {
+  if (head.method != http::Method::kOther) return (retry_methods >> static_cast<unsigned>(head.method) & 1) != 0;
+  return std::find(other_retry_methods.begin(), other_retry_methods.end(), head.method_name) !=
+         other_retry_methods.end();
+}
+
+Generation::Generation(std::uint64_t number_, config::Config config_, upstream::Monitor& monitor)
     : number(number_), config(std::move(config_)), routes(config), session_limits(session_limits_of(config.limits)) {
   sites.reserve(config.sites.size());
   for (const auto& site : config.sites) {
@@ -103,6 +123,10 @@ Generation::Generation(std::uint64_t number_, config::Config config_)
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }
   check_tls();
+  // Last, since from here on they are followed.
+  auto watches = monitor.watch(config);
+  upstreams.reserve(watches.size());
+  for (std::size_t i = 0; i < watches.size(); ++i) upstreams.emplace_back(config.upstreams[i], std::move(watches[i]));
 }
 
 /// Makes once what each worker will make for itself, so that a mistake is found before any of them has changed.
@@ -114,12 +138,12 @@ void Generation::check_tls() const {
   }
 }
 
-WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
-                                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics,
-                                   std::size_t worker)
-    : shared(std::move(generation)), meter(metrics, worker, *shared) {
-  for (const auto& upstream : shared->config.upstreams) {
-    upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, servers));
+WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::WorkerSide& side,
+                                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics)
+    : shared(std::move(generation)), meter(metrics, side.worker, *shared) {
+  for (std::size_t i = 0; i < shared->upstreams.size(); ++i) {
+    const auto& upstream = shared->config.upstreams[i];
+    upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, shared->upstreams[i].watch, side));
   }
   const config::Config& config = shared->config;
   const auto make = [&](bool http2) {

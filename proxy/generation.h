@@ -4,14 +4,15 @@
 // servers, cached files, sockets, ticket keys) is kept elsewhere by identity.
 #pragma once
 
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
-
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include "base/rare.h"
 #include "config/model.h"
@@ -72,10 +73,27 @@ struct CompiledSite {
   std::string name;
 };
 
+/// What of an upstream is decided once for all requests.
+struct CompiledUpstream {
+  CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch);
+
+  /// Its method may be sent twice.
+  bool repeats(const http::RequestHead& head) const;
+  bool retries_on(config::RetryOn reason) const { return (retry_on >> static_cast<unsigned>(reason) & 1) != 0; }
+
+  upstream::UpstreamWatch watch;
+  std::optional<routing::Template> balance_key;  ///< of hash(...)
+  std::optional<upstream::Sticky> sticky;
+  std::uint32_t retry_on = 0;                    ///< a bit for each config::RetryOn
+  std::uint32_t retry_methods = 0;               ///< a bit for each http::Method
+  std::vector<std::string> other_retry_methods;  ///< those that http::Method does not have
+};
+
 class Generation {
  public:
-  /// Throws std::exception with a message for the operator: a certificate that cannot be used, and the like.
-  Generation(std::uint64_t number, config::Config config);
+  /// Throws std::exception with a message for the operator: a certificate that cannot be used, and the like. The
+  /// monitor follows its upstreams for as long as it lives.
+  Generation(std::uint64_t number, config::Config config, upstream::Monitor& monitor);
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
@@ -83,6 +101,7 @@ class Generation {
   const config::Config config;
   const routing::RouteTable routes;
   std::vector<CompiledSite> sites;
+  std::vector<CompiledUpstream> upstreams;  ///< in the order of config.upstreams
   std::uint32_t series_count = 1;  ///< of TrafficMeter: none, and for each site one and one for each of its routes
   http::SessionLimits session_limits;
   std::shared_ptr<tls::CertificateStore> certificates;  ///< null without a tls listener
@@ -93,12 +112,12 @@ class Generation {
 
 /// A generation as one worker uses it. Loop thread only, and so counted without atomics; requests share it.
 struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::thread_unsafe_counter> {
-  WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::ServerSet& servers,
-                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics, std::size_t worker);
+  WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::WorkerSide& side,
+                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics);
   std::shared_ptr<const Generation> shared;
   std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
-  std::unique_ptr<tls::ServerContext> tls;        ///< of listeners with http2; null without one
-  std::unique_ptr<tls::ServerContext> tls_http1;  ///< of TLS listeners without; null without one
+  std::unique_ptr<tls::ServerContext> tls;                     ///< of listeners with http2; null without one
+  std::unique_ptr<tls::ServerContext> tls_http1;               ///< of TLS listeners without; null without one
   TrafficMeter meter;
 
   /// Null for a plain listener, and for one that this generation does not have.

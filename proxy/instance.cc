@@ -123,14 +123,15 @@ class Instance::Signals final : private Readiness {
 
 Instance::Instance(std::string config_file, config::Config config)
     : config_file_(std::move(config_file)),
-      generation_(std::make_shared<const Generation>(1, std::move(config))),
+      signals_(std::make_unique<Signals>(loop_)),
+      monitor_(worker_count(config), events_),
+      generation_(std::make_shared<const Generation>(1, std::move(config), monitor_)),
       house_alarm_(loop_),
       tasks_(loop_),
-      signals_(std::make_unique<Signals>(loop_)),
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{access_log_, metrics_, resolver_, connections_, tickets_},
+      shared_{access_log_, metrics_, monitor_, connections_, tickets_},
       metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
@@ -226,7 +227,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     return outcome;
   }
   try {
-    auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config));
+    auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config), monitor_);
     auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
     auto metrics_listener = metrics_server_->bind(next->config.metrics.listen);
     for (auto& worker : workers_) worker->apply(next, sockets);
@@ -344,6 +345,7 @@ Task<> Instance::finish() {
   });
   co_await joined.wait(kNoDeadline);
   joiner.join();
+  monitor_.stop();
   const std::filesystem::path file = std::filesystem::path(generation_->config.state_dir) / kTicketFile;
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/load.h"
+#include "observe/events.h"
 #include "observe/exposition.h"
 #include "proxy/listener_sockets.h"
 #include "proxy/worker.h"
@@ -62,17 +63,18 @@ class Instance {
   Task<> finish();
 
   const std::string config_file_;
+  Loop loop_;
+  std::unique_ptr<Signals> signals_;  // before any thread
+  observe::Events events_;
+  upstream::Monitor monitor_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
   std::chrono::system_clock::time_point started_at_wall_clock_ = std::chrono::system_clock::now();
-  Loop loop_;
   Event house_alarm_;
   TaskGroup tasks_;
-  std::unique_ptr<Signals> signals_;
   observe::AccessLog access_log_;
   observe::Metrics metrics_;
-  upstream::Resolver resolver_;
   ConnectionCount connections_;
   std::shared_ptr<tls::TicketKeys> tickets_;
   Shared shared_;

@@ -36,6 +36,7 @@ std::string_view Request::expand(const routing::Template& text) {
 }
 
 void Request::apply_response_headers(http::ResponseHead& head) {
+  if (!set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", set_cookie);
   if (site != nullptr && site->response_headers) apply(*site->response_headers, *this, head.fields);
   if (route != nullptr && route->response_headers) apply(*route->response_headers, *this, head.fields);
 }

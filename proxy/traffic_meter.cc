@@ -59,7 +59,7 @@ void AttemptMeter::failed(const Error& error) {
 
 int status_of_upstream_failure(const Error& error) {
   // Only the end of shutdown_grace cancels what waits for an origin.
-  if (error.code == Errc::kCancelled) return 503;
+  if (error.code == Errc::kCancelled || error.code == Errc::kUnavailable) return 503;
   return error.code == Errc::kTimeout ? 504 : 502;
 }
 

@@ -62,6 +62,8 @@ class AttemptMeter {
     target_.server->codes.add(status != 0 ? status : 499);
     target_.pool->durations.add(until_head);
   }
+  /// There was none, since the server closed the kept connection at that moment.
+  void lost_race() { target_.server->reuse_races.add(1); }
   /// There was none. Counts as the code that a client is given for it: 502, 503 or 504; 499 when it was the client's
   /// side that failed.
   void failed(const Error& error);
@@ -70,7 +72,8 @@ class AttemptMeter {
   const TrafficMeter::Target target_;
 };
 
-/// What a client is told of a failure on the upstream's side: 503 when the program is stopping, 504 or 502.
+/// What a client is told of a failure on the upstream's side: 503 when nobody can be asked or the program is stopping, 504
+/// or 502.
 int status_of_upstream_failure(const Error& error);
 
 /// Tells the tables which routes the generation has, those without requests included.

@@ -25,19 +25,22 @@ Worker::Worker(std::size_t index, Shared& shared)
     : index_(index),
       shared_(shared),
       log_(shared.access_log),
-      servers_(loop_, shared.resolver),
+      upstreams_(loop_, index, shared.monitor),
       accepting_(loop_),
       serving_(loop_),
       housekeeping_(loop_),
       house_alarm_(loop_),
       drain_alarm_(loop_) {}
 
-Worker::~Worker() { join(); }
+Worker::~Worker() {
+  join();
+}
 
 // --- life, from the main thread -------------------------------------------------------------------------------------
 
 void Worker::start(std::shared_ptr<const Generation> generation, const BoundListeners& listeners) {
   housekeeping_.spawn(keep_house());
+  shared_.monitor.subscribe(loop_, [this] { upstreams_.changes.happened(); });
   thread_ = std::thread([this] { loop_.run(); });
   try {
     adopt(std::move(generation), listeners);
@@ -66,8 +69,7 @@ void Worker::adopt(std::shared_ptr<const Generation> generation, const BoundList
 }
 
 void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners) {
-  generation_ =
-      WorkerGenerationRef(new WorkerGeneration(generation, servers_, shared_.tickets, shared_.metrics, index_));
+  generation_ = WorkerGenerationRef(new WorkerGeneration(generation, upstreams_, shared_.tickets, shared_.metrics));
   https_port_ = 0;
   for (const auto& listener : listeners) {
     if (listener->config.tls && https_port_ == 0) https_port_ = listener->local.port();
@@ -121,10 +123,11 @@ Task<> Worker::wind_down() {
   // What is leased in the meantime (a connect that has just succeeded) is cancelled in the next round.
   while (serving_.size() > 0) {
     for (auto& connection : connections_) connection.cancel();
-    servers_.cancel_leased();
+    upstreams_.servers.cancel_leased();
     co_await serving_.join(loop_.now() + kBreakOffRound);
   }
-  co_await servers_.stop();
+  co_await upstreams_.servers.stop();
+  shared_.monitor.unsubscribe(loop_);
   log_.flush();
   house_alarm_.cancel();
   loop_.stop();
@@ -136,7 +139,7 @@ Task<> Worker::keep_house() {
     if (wake == Wake::kCancelled) co_return;
     if (!log_.empty()) log_.flush();
     if (rounds % kFlushesPerSweep != 0) continue;
-    servers_.sweep();
+    upstreams_.servers.sweep();
     files_.trim(loop_.now());
   }
 }
@@ -152,9 +155,9 @@ void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& fr
   const auto& limits = generation_->shared->config.limits;
   const auto verdict = shared_.connections.add(peer.host(), limits.max_connections, limits.max_connections_per_ip);
   if (verdict != ConnectionCount::Verdict::kAdmitted) {
-    log::debug("{}: connection of {} refused: {}", from.listener()->local.to_string(), peer.to_string(),
-               verdict == ConnectionCount::Verdict::kTooMany ? "limits.max_connections"
-                                                             : "limits.max_connections_per_ip");
+    log::debug(
+        "{}: connection of {} refused: {}", from.listener()->local.to_string(), peer.to_string(),
+        verdict == ConnectionCount::Verdict::kTooMany ? "limits.max_connections" : "limits.max_connections_per_ip");
     return;
   }
   http::Handler& handler = *this;
@@ -173,7 +176,9 @@ void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& fr
 
 // --- requests -------------------------------------------------------------------------------------------------------
 
-Task<> Worker::handle(http::Exchange& exchange) { return answer(exchange, nullptr); }
+Task<> Worker::handle(http::Exchange& exchange) {
+  return answer(exchange, nullptr);
+}
 
 Task<> Worker::refuse(http::Exchange& exchange, const http::Rejection& rejection) {
   return answer(exchange, &rejection);

@@ -18,7 +18,7 @@
 #include "proxy/generation.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/listener_sockets.h"
-#include "upstream/resolver.h"
+#include "upstream/worker_side.h"
 
 namespace headgate::proxy {
 
@@ -26,7 +26,7 @@ namespace headgate::proxy {
 struct Shared {
   observe::AccessLog& access_log;
   observe::Metrics& metrics;
-  upstream::Resolver& resolver;
+  upstream::Monitor& monitor;
   ConnectionCount& connections;
   std::shared_ptr<tls::TicketKeys> tickets;
 };
@@ -83,7 +83,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   Loop loop_;
   observe::AccessLog::Writer log_;
   FileCache files_;
-  upstream::ServerSet servers_;
+  upstream::WorkerSide upstreams_;
   WorkerGenerationRef generation_;
   int https_port_ = 0;
 

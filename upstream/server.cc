@@ -13,10 +13,6 @@
 namespace headgate::upstream {
 namespace {
 
-/// getaddrinfo tells no TTL: a name is looked up again after this time, in the background, when it is used.
-constexpr Duration kResolveAgain = std::chrono::seconds(10);
-constexpr Duration kResolveTimeout = std::chrono::seconds(5);
-
 /// Changes when a file does: a reload then makes a new server, with what the file says now.
 std::string state_of(const std::string& file) {
   struct stat info {};
@@ -41,46 +37,71 @@ void Lease::give_back() {
 }
 
 std::string Server::Settings::identity() const {
-  std::string id = address.text;
+  std::string id = address.to_string();
   const auto add = [&id](std::string_view part) { (id += '\n') += part; };
   add(std::to_string(static_cast<int>(scheme)));
   add(std::to_string(keepalive.idle_connections));
   add(std::to_string(keepalive.idle_timeout.count()));
   add(std::to_string(keepalive.max_requests));
-  if (scheme == config::Scheme::kHttps || scheme == config::Scheme::kH2) {
+  if (const auto secure = tls_identity(); !secure.empty()) {
     add(tls_name);
-    add(tls.verify ? "verify" : "trust");
-    for (const auto* file : {&tls.ca, &tls.cert, &tls.key}) {
-      add(*file);
-      add(state_of(*file));
-    }
+    add(secure);
   }
   return id;
 }
 
-Server::Server(Loop& loop, Resolver& resolver, Settings settings, std::shared_ptr<tls::ClientContext> tls)
-    : loop_(loop), resolver_(resolver), settings_(std::move(settings)), tls_(std::move(tls)), lookups_(loop) {
-  const auto& address = settings_.address;
-  if (address.kind == config::Address::Kind::kIp) {
-    addresses_.push_back(SocketAddress::ip(address.ip, address.port));
-  } else if (address.kind == config::Address::Kind::kUnix) {
-    addresses_.push_back(SocketAddress::unix_path(address.path));
+std::string Server::Settings::tls_identity() const {
+  if (scheme != config::Scheme::kHttps && scheme != config::Scheme::kH2) return {};
+  std::string id = scheme == config::Scheme::kH2 ? "h2" : "https";
+  const auto add = [&id](std::string_view part) { (id += '\n') += part; };
+  add(tls.verify ? "verify" : "trust");
+  for (const auto* file : {&tls.ca, &tls.cert, &tls.key}) {
+    add(*file);
+    add(state_of(*file));
   }
+  return id;
+}
+
+Server::Server(Loop& loop, Settings settings, std::shared_ptr<tls::ClientContext> tls)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      name_(settings_.address.to_string()),
+      tls_(std::move(tls)),
+      idle_limit_(settings_.keepalive.idle_timeout) {
   const bool http2 = settings_.scheme == config::Scheme::kH2 || settings_.scheme == config::Scheme::kH2c;
   if (http2) shared_ = std::make_unique<SharedConnections>(*this);
 }
 
 Server::~Server() = default;
 
-Task<Result<Lease>> Server::lease(TimePoint deadline, bool fresh) {
-  while (!fresh && !idle_.empty()) {
-    // The one used last: the least likely to be timing out at the origin just now.
-    auto connection = std::move(idle_.back());
-    idle_.pop_back();
-    if (connection->stream->has_pending_input()) continue;  // closed, or saying something nobody asked for
-    return lend(std::move(connection));
+Task<Result<Lease>> Server::lease(TimePoint deadline, Age age) {
+  if (age != Age::kNew) {
+    if (auto connection = take_kept(age)) return lend(std::move(connection));
   }
   return shared_ ? lease_place(deadline) : lease_new(deadline);
+}
+
+/// The one used last: the least likely to be timing out at the origin just now.
+std::unique_ptr<OriginConnection> Server::take_kept(Age age) {
+  const TimePoint now = loop_.now();
+  while (!idle_.empty()) {
+    const Duration idle_for = now - idle_.back()->idle_since;
+    if (age == Age::kYoung && idle_for > idle_limit_.careful_limit(now)) return nullptr;
+    if (idle_for > idle_limit_.limit(now)) {
+      idle_.clear();  // the others have been idle for longer
+      return nullptr;
+    }
+    auto connection = std::move(idle_.back());
+    idle_.pop_back();
+    connection->idle_for = idle_for;
+    if (!connection->stream->has_pending_input()) return connection;
+    idle_limit_.closed(idle_for, now);  // or it says something that nobody asked for
+  }
+  return nullptr;
+}
+
+void Lease::lost() {
+  server_->idle_limit_.closed(connection_->idle_for, server_->loop_.now());
 }
 
 /// Nearly always there is a place, and nothing to wait for.
@@ -130,9 +151,12 @@ void Server::keep(std::unique_ptr<OriginConnection> connection) {
 }
 
 void Server::sweep() {
-  const TimePoint oldest = loop_.now() - settings_.keepalive.idle_timeout;
+  const TimePoint now = loop_.now();
   std::erase_if(idle_, [&](const auto& connection) {
-    return connection->idle_since < oldest || connection->stream->has_pending_input();
+    const Duration idle_for = now - connection->idle_since;
+    const bool closed = connection->stream->has_pending_input();
+    if (closed) idle_limit_.closed(idle_for, now);
+    return closed || idle_for > idle_limit_.limit(now);
   });
 }
 
@@ -142,58 +166,16 @@ void Server::cancel_leased() {
 }
 
 bool Server::busy() const {
-  return lookups_.size() > 0 || (shared_ && shared_->busy());
+  return shared_ && shared_->busy();
 }
 
 Task<> Server::stop() {
   idle_.clear();
   if (shared_) co_await shared_->stop();
-  co_await lookups_.join(kNoDeadline);
-}
-
-Task<Result<SocketAddress>> Server::address(TimePoint deadline) {
-  const bool named = settings_.address.kind == config::Address::Kind::kName;
-  if (named && addresses_.empty()) {
-    auto found = co_await resolver_.resolve(loop_, settings_.address.host, settings_.address.port, deadline);
-    if (!found) co_return found.error();
-    addresses_ = std::move(*found);
-    resolved_at_ = loop_.now();
-  } else if (named && !resolving_ && loop_.now() - resolved_at_ > kResolveAgain) {
-    lookups_.spawn(refresh());
-  }
-  co_return addresses_[next_address_ % addresses_.size()];
-}
-
-/// Looks the name up beside the traffic; the last good answer stays in use until there is a better one.
-Task<> Server::refresh() {
-  resolving_ = true;
-  auto found =
-      co_await resolver_.resolve(loop_, settings_.address.host, settings_.address.port, loop_.now() + kResolveTimeout);
-  resolving_ = false;
-  resolved_at_ = loop_.now();
-  if (found) {
-    addresses_ = std::move(*found);
-  } else {
-    log::warn("{}: the name could not be looked up again ({}); the last answer stays in use", name(),
-              found.error().reason);
-  }
-}
-
-/// A name may have several addresses, of which some are not served: "localhost" is the usual one.
-Task<Result<UniqueFd>> Server::connect_to_any(TimePoint deadline) {
-  for (std::size_t tries = 1;; ++tries) {
-    auto to = co_await address(deadline);
-    if (!to) co_return to.error();
-    auto connected = co_await connect(loop_, *to, deadline);
-    if (connected) co_return std::move(*connected);
-    ++next_address_;
-    resolved_at_ = {};
-    if (tries >= addresses_.size() || connected.error().code == Errc::kTimeout) co_return connected.error();
-  }
 }
 
 Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline) {
-  auto connected = co_await connect_to_any(deadline);
+  auto connected = co_await connect(loop_, settings_.address, deadline);
   if (!connected) co_return connected.error();
   auto socket = std::make_unique<Socket>(loop_, std::move(*connected), Side::kUpstream);
   if (!tls_) co_return std::unique_ptr<ByteStream>(std::move(socket));

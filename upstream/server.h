@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One server of an upstream as one worker sees it: where it is, and the connections to it that are kept for reuse.
+// One address that requests are sent to as one loop sees it: the connections to it, those kept for reuse among them.
 #pragma once
 
 #include <memory>
@@ -12,13 +12,13 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include "base/byte_stream.h"
-#include "base/task_group.h"
+#include "base/ip.h"
 #include "base/unique_fd.h"
 #include "config/model.h"
 #include "http/http1_client.h"
 #include "tls/client_context.h"
 #include "tls/stream.h"
-#include "upstream/resolver.h"
+#include "upstream/idle_limit.h"
 
 namespace headgate::upstream {
 
@@ -33,6 +33,7 @@ struct OriginConnection : boost::intrusive::list_base_hook<boost::intrusive::lin
   http::ClientExchangePtr place;
   std::uint64_t requests = 0;  ///< carried so far
   TimePoint idle_since{};
+  Duration idle_for{};  ///< when it was leased
 };
 
 /// Loop thread only, and so counted without atomics. Shared by the generations that name it (ServerSet), so that a
@@ -41,62 +42,63 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
  public:
   /// What tells servers apart: same settings, same Server.
   struct Settings {
-    config::Address address;
+    SocketAddress address;
     config::Scheme scheme = config::Scheme::kHttp;
     config::UpstreamTls tls;
     config::UpstreamKeepalive keepalive;
     std::string tls_name;  ///< for SNI and the certificate check
     std::string identity() const;
+    std::string tls_identity() const;  ///< what a ClientContext is made of; empty for the schemes in clear
   };
 
-  /// `tls` may be null for scheme http. Throws std::invalid_argument for a unix path that is too long.
-  Server(Loop& loop, Resolver& resolver, Settings settings, std::shared_ptr<tls::ClientContext> tls);
+  /// `tls` is null for the schemes in clear.
+  Server(Loop& loop, Settings settings, std::shared_ptr<tls::ClientContext> tls);
   ~Server();
 
-  const std::string& name() const { return settings_.address.text; }
+  const SocketAddress& address() const { return settings_.address; }
+  const std::string& name() const { return name_; }  ///< the address as text
 
-  /// For HTTP/1 a kept connection unless `fresh`, else a new one; for HTTP/2 a place on a shared one, `fresh` or not:
-  /// those that failed take no more requests. The deadline covers name, connect, TLS handshake and SETTINGS.
-  Task<Result<Lease>> lease(TimePoint deadline, bool fresh);
+  /// How new a connection of HTTP/1 has to be.
+  enum class Age : std::uint8_t {
+    kAny,    ///< a kept one that the origin should not be about to close
+    kYoung,  ///< one that was used a moment ago: for a request that cannot be sent again
+    kNew,
+  };
+  /// For HTTP/1 a kept connection or a new one; for HTTP/2 a place on a shared one, whatever the age: those that failed
+  /// take no more requests. The deadline covers connect, TLS handshake and SETTINGS.
+  Task<Result<Lease>> lease(TimePoint deadline, Age age);
 
   /// Closes kept connections that are too old or that the origin has closed. Called about once a second.
   void sweep();
   std::size_t idle_connections() const { return idle_.size(); }
-  /// A lookup or a shared connection lives beside the traffic: it must not be destroyed now.
+  /// A shared connection lives beside the traffic: it must not be destroyed now.
   bool busy() const;
 
   /// Ends every wait on a connection that is out on loan: its exchange fails.
   void cancel_leased();
 
-  /// Closes all that is kept and waits for a lookup that is under way. Before the loop ends.
+  /// Closes all that is kept and waits for its end. Before the loop ends.
   Task<> stop();
 
  private:
   friend class Lease;
   friend class SharedConnections;
+  std::unique_ptr<OriginConnection> take_kept(Age age);
   Task<Result<Lease>> lease_new(TimePoint deadline);
   Task<Result<Lease>> lease_place(TimePoint deadline);
   Task<Result<Lease>> wait_place(TimePoint deadline);
   Lease lend(std::unique_ptr<OriginConnection> connection);
   Lease lend(http::ClientExchangePtr place, bool reused);
   void keep(std::unique_ptr<OriginConnection> connection);
-  Task<Result<SocketAddress>> address(TimePoint deadline);
-  Task<Result<UniqueFd>> connect_to_any(TimePoint deadline);
-  Task<> refresh();
   Task<Result<std::unique_ptr<ByteStream>>> open(TimePoint deadline);
 
   Loop& loop_;
-  Resolver& resolver_;
   const Settings settings_;
+  const std::string name_;
   const std::shared_ptr<tls::ClientContext> tls_;
   std::vector<std::unique_ptr<OriginConnection>> idle_;  // the one used last at the end
+  IdleLimit idle_limit_;
   boost::intrusive::list<OriginConnection, boost::intrusive::constant_time_size<false>> leased_;
-
-  std::vector<SocketAddress> addresses_;
-  std::size_t next_address_ = 0;
-  TimePoint resolved_at_{};
-  bool resolving_ = false;
-  TaskGroup lookups_;
   std::unique_ptr<SharedConnections> shared_;  // of HTTP/2; null for HTTP/1
 };
 
@@ -119,6 +121,10 @@ class Lease {
   ByteStream& stream() { return *connection_->stream; }
   /// Its connection has carried a request before: the origin may be closing it at this very moment.
   bool reused() const { return connection_->requests > 0; }
+  /// Its answer has a Keep-Alive field.
+  void told_keep_alive(std::string_view value) { server_->idle_limit_.told(value); }
+  /// It was reused(), and ended without a byte of an answer: the origin was closing it.
+  void lost();
   /// The exchange has ended well. Nothing may wait on it any more.
   void give_back();
 

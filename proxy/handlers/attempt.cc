@@ -61,13 +61,13 @@ class Attempt::Silence {
   bool was_uploading_ = false;
 };
 
-Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, BodyCopy& copy)
+Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying)
     : request_(request),
       exchange_(request.exchange),
       timeouts_(timeouts),
       lease_(lease),
       origin_(lease.exchange(exchange_.loop(), own_, timeouts.idle)),
-      copy_(copy) {}
+      retrying_(retrying) {}
 
 Task<Attempt::Result> Attempt::run() {
   const TimePoint begun = exchange_.loop().now();
@@ -86,16 +86,24 @@ Task<Attempt::Result> Attempt::run() {
     if (uploader_) co_await end_upload();
     if (watcher_) co_await stop_watching();
     result = judge(head.error());
+  } else if (declined((*head)->status)) {
+    if (uploader_) co_await end_upload();
+    if (watcher_) co_await stop_watching();
+    exchange_.resume_read();
+    result.verdict = Verdict::kDeclined;
+    result.status = (*head)->status;
   } else if ((*head)->status == 101) {
     co_await switch_protocols(**head);
   } else {
     // Failures after the head are broken off here: nothing is left to answer then.
-    copy_.drop();
+    retrying_.body.drop();
+    if (const auto kept = (*head)->fields.get(http::FieldId::kKeepAlive)) lease_.told_keep_alive(*kept);
     remove_hop_by_hop((*head)->fields, false);
     request_.start(**head);
     const auto sent = co_await download();
     if (!sent) {
       request_.error = sent.error().reason;
+      result.broken = sent.error().side == Side::kUpstream;
       exchange_.abort();
     }
   }
@@ -112,17 +120,29 @@ void Attempt::begin_request() {
   origin_.start(head);
 }
 
+/// Nothing of the request is missing that would have to be sent again.
+bool Attempt::is_whole() const {
+  return !exchange_.has_body() || exchange_.body_bytes() == retrying_.body.size();
+}
+
+/// A client that is still sending has not said all yet: what the origin says to the first part is its answer.
+bool Attempt::declined(int status) {
+  const bool all_read = !exchange_.has_body() || exchange_.body_finished();
+  return retrying_.declines(status, request_.upstream_time, all_read && is_whole() && !client_failed_);
+}
+
 /// What the origin says it has not looked at is sent again, whatever the method. A kept connection that ended without a
 /// byte was most likely closed by the origin while the request was on its way: it is sent again where twice would do no
 /// harm. Either only while all of it is still at hand. After the upload's end.
 Attempt::Result Attempt::judge(const Error& error) {
   using Fate = http::ClientExchange::Fate;
   const auto fate = origin_.fate(error);
-  const bool stale = fate == Fate::kLost && lease_.reused() && http::is_idempotent(exchange_.request.method);
-  const bool whole = !exchange_.has_body() || exchange_.body_bytes() == copy_.size();
-  if (!whole || !(stale || fate == Fate::kUntouched)) return {Verdict::kFailed, error};
-  exchange_.resume_read();
-  return {Verdict::kRetry, error};
+  const bool whole = is_whole();
+  const bool lost = fate == Fate::kLost && lease_.reused();
+  if (lost) lease_.lost();
+  const bool stale = lost && http::is_idempotent(exchange_.request.method);
+  if (whole) exchange_.resume_read();
+  return {whole && (stale || fate == Fate::kUntouched) ? Verdict::kStale : Verdict::kFailed, whole, false, 0, error};
 }
 
 // --- the request's body -------------------------------------------------------------------------------------------
@@ -137,9 +157,9 @@ Task<> Attempt::upload() {
 }
 
 Task<headgate::Result<>> Attempt::send_body() {
-  if (copy_.size() > 0) {
+  if (retrying_.body.size() > 0) {
     const bool last = exchange_.body_finished() && exchange_.trailers().empty();
-    const auto sent = co_await origin_.write(copy_.bytes(), last);
+    const auto sent = co_await origin_.write(retrying_.body.bytes(), last);
     if (!sent) co_return sent.error();
     if (last) co_return headgate::Result<>();
     if (exchange_.body_finished()) co_return co_await origin_.finish(&exchange_.trailers());
@@ -154,7 +174,7 @@ Task<headgate::Result<>> Attempt::send_body() {
       fail_client(piece.error());
       co_return piece.error();
     }
-    if (lease_.shared()) copy_.add(*piece);
+    if (lease_.shared() || retrying_.keep_body) retrying_.body.add(*piece);
     const bool last = exchange_.body_finished() && exchange_.trailers().empty();
     if (!piece->empty() || last) {
       const auto sent = co_await origin_.write(*piece, last);

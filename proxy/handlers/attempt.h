@@ -10,21 +10,40 @@
 
 namespace headgate::proxy {
 
+/// What one attempt may leave to another one. Outlives the attempts of its request.
+struct Retrying {
+  explicit Retrying(BufferPool& pool) : body(pool) {}
+  Retrying(const Retrying&) = delete;
+  Retrying& operator=(const Retrying&) = delete;
+  /// An answer has begun, so long after the request. True: it is dropped, since another server may give a better one;
+  /// not unless the request is `whole`, at hand to be sent again.
+  virtual bool declines(int status, Duration until_head, bool whole) = 0;
+
+  BodyCopy body;           ///< what has been read of the request's
+  bool keep_body = false;  ///< it may be needed again
+
+ protected:
+  ~Retrying() = default;
+};
+
 /// Lives in the frame of whoever runs it, on the exchange's loop.
 class Attempt {
  public:
   enum class Verdict {
-    kDone,    ///< answered, broken off after the head, or the client is gone: nothing is left to do
-    kRetry,   ///< not answered, and the same request may be sent again over a new connection
-    kFailed,  ///< not answered
+    kDone,      ///< answered, broken off after the head, or the client is gone: nothing is left to do
+    kDeclined,  ///< answered, and the answer dropped
+    kStale,     ///< not answered, and most likely not seen: may be sent again, to the same server over a new connection
+    kFailed,    ///< not answered
   };
   struct Result {
     Verdict verdict = Verdict::kDone;
-    Error error{};  ///< but for kDone
+    bool whole = false;   ///< unless kDone: all of the request is still at hand to be sent again
+    bool broken = false;  ///< kDone, but the origin did not finish its answer
+    int status = 0;       ///< kDeclined
+    Error error{};        ///< kStale, kFailed
   };
 
-  /// `copy` outlives all attempts of a request.
-  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, BodyCopy& copy);
+  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying);
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
@@ -54,6 +73,8 @@ class Attempt {
   void fail_client(const Error& error);
   Error blame(const Error& error) const;
 
+  bool declined(int status);
+  bool is_whole() const;
   Result judge(const Error& error);
   Task<> end_upload();
 
@@ -63,7 +84,7 @@ class Attempt {
   upstream::Lease& lease_;
   std::optional<http::Http1ClientExchange> own_;
   http::ClientExchange& origin_;
-  BodyCopy& copy_;
+  Retrying& retrying_;
   bool upgrade_asked_ = false;
   bool uploading_ = false;
   Task<> uploader_;

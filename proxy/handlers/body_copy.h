@@ -11,7 +11,7 @@ namespace headgate::proxy {
 /// Loop thread only. A body beyond kMax is not kept: its request is not sent again.
 class BodyCopy {
  public:
-  static constexpr std::size_t kMax = 16 * 1024;
+  static constexpr std::size_t kMax = 64 * 1024;
 
   explicit BodyCopy(BufferPool& pool) : bytes_(pool) {}
 

@@ -2,15 +2,28 @@
 #include "proxy/handlers/forward.h"
 
 #include <algorithm>
+#include <optional>
+
+#include <boost/container/small_vector.hpp>
 
 #include "proxy/generation.h"
+#include "proxy/handlers/affinity.h"
 #include "proxy/handlers/attempt.h"
 
 namespace headgate::proxy {
 namespace {
 
-/// How many times a request is sent again that an origin has refused to look at.
-constexpr unsigned kMaxRefusals = 3;
+using config::RetryOn;
+using upstream::Pool;
+
+/// How many times a request is sent again to a server that has most likely not seen it.
+constexpr unsigned kMaxStale = 3;
+/// For how long a request waits while nothing is known of any server, or all their places are taken.
+constexpr Duration kPatience = std::chrono::seconds(1);
+
+constexpr Error kNoServer{Errc::kUnavailable, Side::kInternal, "no_healthy_server"};
+constexpr Error kServersBusy{Errc::kUnavailable, Side::kInternal, "servers_busy"};
+constexpr Error kOutOfTime{Errc::kTimeout, Side::kInternal, "grpc_timeout"};
 
 /// What the client is told of a failure before the answer has begun.
 Task<Result<>> respond_failure(Request& request, const Error& error) {
@@ -30,54 +43,181 @@ Task<Result<>> respond_failure(Request& request, const Error& error) {
         return Result<>(error);  // the client is gone
     }
   }
-  const int status = status_of_upstream_failure(error);
-  return request.respond_error(status, status == 503 ? "stopping" : error.reason);
+  request.set_cookie = {};
+  const bool stopping = error.code == Errc::kCancelled;
+  return request.respond_error(status_of_upstream_failure(error), stopping ? "stopping" : error.reason);
+}
+
+/// One request on its way through the servers of its upstream: what it has tried, and what it may still do.
+class Delivery final : public Retrying {
+ public:
+  Delivery(Request& request, upstream::Upstream& upstream)
+      : Retrying(request.exchange.loop().buffers()),
+        request_(request),
+        pool_(upstream.pool()),
+        rules_(request.generation->shared->upstreams[request.route->upstream]),
+        attempts_(upstream.config().retry.attempts),
+        active_(upstream),
+        affinity_(request, rules_),
+        repeatable_(rules_.repeats(request.exchange.request)) {
+    keep_body = repeatable_ && attempts_ > 0;
+  }
+
+  /// Whose turn it is.
+  Pool::Pick pick(bool patient) {
+    Pool::Ask ask;
+    ask.key = affinity_.key();
+    ask.token = affinity_.token();
+    ask.repeatable = repeatable_;
+    ask.patient = patient;
+    ask.but = tried_;
+    return pool_.pick(ask);
+  }
+
+  void begin(upstream::Turn& turn) {
+    turn_ = &turn;
+    affinity_.chosen(turn.id());
+    request_.server = turn.name();
+  }
+
+  /// How old the connection may be. What cannot be sent twice does not travel on one that may be about to be closed.
+  upstream::Server::Age age() const {
+    using Age = upstream::Server::Age;
+    if (stale_ > 0) return Age::kNew;
+    return http::is_idempotent(request_.exchange.request.method) ? Age::kAny : Age::kYoung;
+  }
+
+  /// Over a new connection, after a kept one was closed under it.
+  bool may_repeat_at_once() { return stale_++ < kMaxStale; }
+
+  /// Another server, after this one could not be reached: nothing has been sent, so this costs nobody anything.
+  bool may_pass_over() {
+    tried_.push_back(turn_->slot());
+    return rules_.retries_on(RetryOn::kConnectError) && tried_.size() <= attempts_ && pool_.has_other(tried_);
+  }
+
+  /// Another server, after this one may have taken the request.
+  bool may_retry(const Attempt::Result& result) {
+    const bool timed_out = result.error.code == Errc::kTimeout;
+    tried_.push_back(turn_->slot());
+    if (result.error.side != Side::kUpstream || !result.whole || !repeatable_ || tried_.size() > attempts_)
+      return false;
+    if (!rules_.retries_on(timed_out ? RetryOn::k504 : RetryOn::kResetBeforeResponse)) return false;
+    return pool_.has_other(tried_) && active_.may_retry();
+  }
+
+  /// A server's answer is the client's, whatever it says, unless another server will be asked.
+  bool declines(int status, Duration until_head, bool whole) override {
+    const bool failed = upstream::is_failure(status);
+    if (failed) {
+      turn_->failed(true);
+    } else {
+      turn_->succeeded(until_head);
+    }
+    if (!failed || !whole || !repeatable_ || tried_.size() >= attempts_) return false;
+    if (!rules_.retries_on(status == 502 ? RetryOn::k502 : status == 503 ? RetryOn::k503 : RetryOn::k504)) return false;
+    tried_.push_back(turn_->slot());
+    return pool_.has_other(tried_) && active_.may_retry();
+  }
+
+  /// Why there is nobody.
+  Error nobody() const {
+    const char* const missing = pool_.no_address();
+    return missing != nullptr ? Error{Errc::kResolve, Side::kUpstream, missing} : kNoServer;
+  }
+
+ private:
+  Request& request_;
+  Pool& pool_;
+  const CompiledUpstream& rules_;
+  const std::size_t attempts_;  // after the first
+  upstream::Upstream::Active active_;
+  Affinity affinity_;
+  const bool repeatable_;  // its method may be sent twice
+  boost::container::small_vector<std::uint32_t, 8> tried_;
+  upstream::Turn* turn_ = nullptr;
+  unsigned stale_ = 0;
+};
+
+/// Until a server that nothing is known of yet is known, or one that is full has a place.
+Task<Result<upstream::Turn>> wait_for_turn(Request& request, Delivery& delivery, upstream::WorkerSide& side,
+                                           Pool::Missing missing) {
+  const TimePoint until = std::min(Clock::now() + kPatience, request.deadline);
+  const bool busy = missing == Pool::Missing::kBusy;
+  if (busy && side.changes.waiting() >= upstream::Changes::kMostWaiting) co_return kServersBusy;
+  if (busy) side.monitor.want_place();
+  Wake wake = Wake::kReady;
+  Pool::Pick pick;
+  while (wake == Wake::kReady) {
+    wake = co_await side.changes.next(until);
+    pick = delivery.pick(wake == Wake::kReady);
+    if (pick.turn || pick.missing == Pool::Missing::kNobody) break;
+  }
+  if (busy) side.monitor.want_no_place();
+  if (pick.turn) co_return std::move(*pick.turn);
+  if (wake == Wake::kCancelled) co_return stream_error(wake, Side::kUpstream);
+  co_return pick.missing == Pool::Missing::kBusy ? kServersBusy : delivery.nobody();
 }
 
 /// To one server after another until one has answered, or nothing is left that would be safe to try.
-Task<Result<>> try_servers(Request& request, upstream::Upstream& upstream) {
+Task<Result<>> deliver(Request& request, upstream::Upstream& upstream) {
   const auto& timeouts = request.route->timeouts;
-  std::uint64_t tried = 0;
-  unsigned failed_connects = 0;
-  unsigned retries = 0;
-  BodyCopy copy(request.exchange.loop().buffers());
-  std::size_t index = upstream.pick(tried);
-  for (;;) {
-    auto& server = upstream.server(index);
-    request.server = server.name();
-    AttemptMeter meter(request.generation->meter.target(request.route->upstream, index));
+  Loop& loop = request.exchange.loop();
+  Delivery delivery(request, upstream);
+  Error error = kNoServer;
+  for (bool again = true; again;) {
+    auto pick = delivery.pick(true);
+    if (!pick.turn) {
+      if (pick.missing == Pool::Missing::kNobody) {
+        if (request.attempts == 0) error = delivery.nobody();
+        break;
+      }
+      auto waited = co_await wait_for_turn(request, delivery, upstream.side(), pick.missing);
+      if (!waited) {
+        error = waited.error();
+        break;
+      }
+      pick.turn.emplace(std::move(*waited));
+    }
+    auto& turn = *pick.turn;
+    delivery.begin(turn);
+    AttemptMeter meter(request.generation->meter.target(request.route->upstream, turn.index()));
     if (request.attempts++ > 0) meter.is_retry();
-    const TimePoint now = request.exchange.loop().now();
-    const TimePoint connect_by = std::min(deadline_after(now, timeouts.connect), request.deadline);
-    auto lease = co_await server.lease(connect_by, retries > 0);
-    Error error{};
-    if (lease) {
-      Attempt attempt(request, timeouts, *lease, copy);
-      const auto result = co_await attempt.run();
-      if (result.verdict == Attempt::Verdict::kDone) {
+    const TimePoint connect_by = std::min(deadline_after(loop.now(), timeouts.connect), request.deadline);
+    auto lease = co_await turn.server().lease(connect_by, delivery.age());
+    if (!lease) {
+      const bool late = loop.now() >= request.deadline;
+      error = late ? kOutOfTime : lease.error();
+      meter.failed(error);
+      if (!late && error.code != Errc::kCancelled) turn.failed(false);
+      again = !late && delivery.may_pass_over();
+      continue;
+    }
+    Attempt attempt(request, timeouts, *lease, delivery);
+    const auto result = co_await attempt.run();
+    switch (result.verdict) {
+      case Attempt::Verdict::kDone:
+        if (result.broken) turn.failed(true);
         meter.answered(request.exchange.status(), request.upstream_time);
         co_return Result<>();
-      }
-      error = result.error;
-      // The server has closed an idle connection, or refused a stream: nothing came of it, and nothing failed.
-      if (result.verdict == Attempt::Verdict::kRetry && retries++ < kMaxRefusals) continue;
-      meter.failed(error);
-    } else if (request.exchange.loop().now() >= request.deadline) {
-      error = {Errc::kTimeout, Side::kInternal, "grpc_timeout"};
-      meter.failed(error);
-    } else {
-      // Nothing has been sent: another server may take it.
-      error = lease.error();
-      meter.failed(error);
-      if (index < 64) tried |= std::uint64_t{1} << index;
-      ++failed_connects;
-      if (failed_connects < upstream.size() && failed_connects <= upstream.config().retry.attempts) {
-        index = upstream.pick(tried);
-        continue;
-      }
+      case Attempt::Verdict::kDeclined:
+        meter.answered(result.status, request.upstream_time);
+        break;
+      case Attempt::Verdict::kStale:
+        // The server has closed an idle connection, or refused a stream: nothing came of it, and nothing failed.
+        meter.lost_race();
+        error = result.error;
+        again = delivery.may_repeat_at_once();
+        break;
+      case Attempt::Verdict::kFailed:
+        error = result.error;
+        meter.failed(error);
+        if (error.side == Side::kUpstream && error.code != Errc::kCancelled) turn.failed(true);
+        again = delivery.may_retry(result);
+        break;
     }
-    co_return co_await respond_failure(request, error);
   }
+  co_return co_await respond_failure(request, error);
 }
 
 }  // namespace
@@ -86,12 +226,12 @@ Task<Result<>> forward(Request& request) {
   const auto& route = *request.route;
   auto& upstream = *request.generation->upstreams[route.upstream];
   request.upstream = upstream.config().name;
-  request.pool = upstream.pool_name();
+  request.pool = upstream.pool().name();
   const auto& head = request.exchange.request;
   if (head.body == http::BodyKind::kLength && route.max_body != 0 && head.content_length > route.max_body) {
     return respond_failure(request, {Errc::kTooLarge, Side::kDownstream, "body_too_large"});
   }
-  return try_servers(request, upstream);
+  return deliver(request, upstream);
 }
 
 }  // namespace headgate::proxy

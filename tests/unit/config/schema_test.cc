@@ -50,7 +50,7 @@ const std::map<std::string_view, std::string>& surroundings() {
       {"upstreams.*.pools.*.servers.*", "upstreams: { a: { servers: [ { address: '127.0.0.1:1', @ } ] } }"},
       {"upstreams.*.split_override", "upstreams: { a: { servers: [ '127.0.0.1:1' ], split_override: { @ } } }"},
       {"upstreams.*.sticky", "upstreams: { a: { servers: [ '127.0.0.1:1' ], sticky: { cookie: c, @ } } }"},
-      {"upstreams.*.health", "upstreams: { a: { servers: [ '127.0.0.1:1' ], health: { path: /, @ } } }"},
+      {"upstreams.*.health", "upstreams: { a: { servers: [ '127.0.0.1:1' ], health: { @ } } }"},
       {"upstreams.*.ejection", "upstreams: { a: { servers: [ '127.0.0.1:1' ], ejection: { @ } } }"},
       {"upstreams.*.retry", "upstreams: { a: { servers: [ '127.0.0.1:1' ], retry: { @ } } }"},
       {"upstreams.*.timeouts", "upstreams: { a: { servers: [ '127.0.0.1:1' ], timeouts: { @ } } }"},

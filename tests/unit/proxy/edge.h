@@ -31,6 +31,13 @@ inline config::Config read_config(const std::string& yaml) {
   return std::move(loaded.config);
 }
 
+/// One for all generations of a test program that need one.
+inline upstream::Monitor& monitor() {
+  static observe::Events events;
+  static upstream::Monitor one(1, events);
+  return one;
+}
+
 /// One end of a connection, read as HTTP/1. Waits have a generous limit, so that a failure is one and not a hang.
 class Peer {
  public:
@@ -195,9 +202,9 @@ class Edge {
   explicit Edge(const std::string& yaml) {
     std::string text = "access_log: { format: json, output: \"" + log_path() + "\" }\n" + yaml;
     if (yaml.find("listeners:") == std::string::npos) text += "\nlisteners: [{ address: \"127.0.0.1:0\" }]\n";
-    generation_ = std::make_shared<const Generation>(1, read_config(text));
+    generation_ = std::make_shared<const Generation>(1, read_config(text), monitor_);
     access_log_.emplace(generation_->config.access_log);
-    shared_.emplace(Shared{*access_log_, metrics_, resolver_, connections_, std::make_shared<tls::TicketKeys>()});
+    shared_.emplace(Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>()});
     listeners_ = bind_listeners(generation_->config.listeners, {}, 1);
     worker_ = std::make_unique<Worker>(0, *shared_);
     worker_->start(generation_, listeners_);
@@ -241,7 +248,8 @@ class Edge {
 
   TemporaryFolder folder_;
   observe::Metrics metrics_{1};
-  upstream::Resolver resolver_;
+  observe::Events events_;
+  upstream::Monitor monitor_{1, events_};
   ConnectionCount connections_;
   std::shared_ptr<const Generation> generation_;
   std::optional<observe::AccessLog> access_log_;

@@ -24,7 +24,7 @@ sites:
       - { path: /plain/*, proxy: api }
       - { path: /own/*, proxy: api, max_body: 20MiB, timeouts: { first_byte: 120s } }
       - { path: /any/*, proxy: api, max_body: 0 }
-)"));
+)"), monitor());
   EXPECT_EQ(generation.number, 7u);
   EXPECT_EQ(generation.session_limits.header_timeout, std::chrono::seconds(3));
   EXPECT_EQ(generation.session_limits.keepalive_requests, 9u);
@@ -54,15 +54,15 @@ TEST(Generation, WhatCannotBeServedThrows) {
   auto config = read_config("sites: [{ routes: [{ path: /*, proxy: \"http://127.0.0.1:1\" }] }]");
   auto dangling = config;
   std::get<config::Proxy>(dangling.sites[0].routes[0].action).upstream = "nobody";
-  EXPECT_THROW(Generation(1, dangling), std::exception);
+  EXPECT_THROW(Generation(1, dangling, monitor()), std::exception);
   auto bad_template = config;
   bad_template.sites[0].response_headers.set.emplace_back("X-A", "$no_such_variable");
-  EXPECT_THROW(Generation(1, bad_template), std::exception);
+  EXPECT_THROW(Generation(1, bad_template, monitor()), std::exception);
   auto no_certificate = config;
   no_certificate.listeners.push_back({});
   no_certificate.listeners.back().tls = true;
   no_certificate.tls.certificates.push_back({"/nowhere/cert.pem", "/nowhere/key.pem", {}});
-  EXPECT_THROW(Generation(1, no_certificate), std::exception);
+  EXPECT_THROW(Generation(1, no_certificate, monitor()), std::exception);
 }
 
 TEST(Generation, AWorkersShareFindsItsServersAgain) {
@@ -70,18 +70,17 @@ TEST(Generation, AWorkersShareFindsItsServersAgain) {
       "upstreams: { api: { servers: [\"127.0.0.1:1\", \"127.0.0.1:2\"] } }\n"
       "sites: [{ routes: [{ path: /*, proxy: api }] }]\n";
   Loop loop;
-  upstream::Resolver resolver;
-  upstream::ServerSet servers(loop, resolver);
+  upstream::WorkerSide side(loop, 0, monitor());
   observe::Metrics metrics(1);
-  const auto first = std::make_shared<const Generation>(1, read_config(yaml));
-  auto one = std::make_unique<WorkerGeneration>(first, servers, nullptr, metrics, 0);
-  const auto second = std::make_shared<const Generation>(2, read_config(yaml));
-  const WorkerGeneration two(second, servers, nullptr, metrics, 0);
-  EXPECT_EQ(&one->upstreams.at(0)->server(1), &two.upstreams.at(0)->server(1));
+  const auto first = std::make_shared<const Generation>(1, read_config(yaml), monitor());
+  auto one = std::make_unique<WorkerGeneration>(first, side, nullptr, metrics);
+  const auto second = std::make_shared<const Generation>(2, read_config(yaml), monitor());
+  const WorkerGeneration two(second, side, nullptr, metrics);
+  EXPECT_EQ(side.servers.size(), 2U);
   EXPECT_EQ(two.tls, nullptr);
   one.reset();
-  servers.sweep();
-  EXPECT_EQ(two.upstreams[0]->server(1).name(), "127.0.0.1:2");
+  side.servers.sweep();
+  EXPECT_EQ(side.servers.size(), 2U);
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ class TrafficMeterTest : public testing::Test {
 };
 
 TEST_F(TrafficMeterTest, EachRouteHasItsOwnSeriesAndSoHasNone) {
-  const Generation generation(1, read_config(kConfig));
+  const Generation generation(1, read_config(kConfig), monitor());
   TrafficMeter meter(metrics_, 0, generation);
   EXPECT_EQ(metrics_.routes.size(), 0u) << "before its first request a route costs nothing";
   for (int i = 0; i < 2; ++i) count(meter, generation, 0, 0);
@@ -101,7 +101,7 @@ TEST_F(TrafficMeterTest, EachRouteHasItsOwnSeriesAndSoHasNone) {
 }
 
 TEST_F(TrafficMeterTest, TargetsAreInTheOrderOfTheConfiguration) {
-  const Generation generation(1, read_config(kConfig));
+  const Generation generation(1, read_config(kConfig), monitor());
   const TrafficMeter meter(metrics_, 0, generation);
   { AttemptMeter(meter.target(0, 1)).answered(200, 1ms); }
   { AttemptMeter(meter.target(1, 0)).answered(404, 1ms); }
@@ -118,9 +118,10 @@ TEST_F(TrafficMeterTest, TargetsAreInTheOrderOfTheConfiguration) {
 }
 
 TEST_F(TrafficMeterTest, CountsGoOnOverGenerationsThatMoveTheRoutes) {
-  const Generation first(1, read_config(kConfig));
+  const Generation first(1, read_config(kConfig), monitor());
   const Generation second(2, read_config("sites: [{ hosts: [b.test], routes: [{ path: /new, respond: { status: 200 } },"
-                                         " { path: /x, respond: { status: 200 } }] }]"));
+                                         " { path: /x, respond: { status: 200 } }] }]"),
+                          monitor());
   {
     TrafficMeter meter(metrics_, 0, first);
     count(meter, first, 0, 0);
@@ -132,9 +133,9 @@ TEST_F(TrafficMeterTest, CountsGoOnOverGenerationsThatMoveTheRoutes) {
 }
 
 TEST_F(TrafficMeterTest, OnlyWhatIsNotNamedAnyMoreGoes) {
-  const Generation first(1, read_config(kConfig));
+  const Generation first(1, read_config(kConfig), monitor());
   const Generation second(
-      2, read_config("sites: [{ hosts: [b.test], routes: [{ path: /x, respond: { status: 200 } }] }]"));
+      2, read_config("sites: [{ hosts: [b.test], routes: [{ path: /x, respond: { status: 200 } }] }]"), monitor());
   {
     TrafficMeter meter(metrics_, 0, first);
     count(meter, first, 0, 0);
@@ -154,7 +155,7 @@ TEST_F(TrafficMeterTest, OnlyWhatIsNotNamedAnyMoreGoes) {
 }
 
 TEST_F(TrafficMeterTest, AFailedAttemptCountsAsWhatTheClientIsTold) {
-  const Generation generation(1, read_config(kConfig));
+  const Generation generation(1, read_config(kConfig), monitor());
   const TrafficMeter meter(metrics_, 0, generation);
   for (const auto& error :
        {Error{Errc::kTimeout, Side::kUpstream, "first_byte_timeout", 0},

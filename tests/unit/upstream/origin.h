@@ -22,27 +22,17 @@ inline config::Address ip_address(const std::string& host, std::uint16_t port) {
   return address;
 }
 
-inline config::Address name_address(const std::string& host, std::uint16_t port) {
-  config::Address address;
-  address.kind = config::Address::Kind::kName;
-  address.host = host;
-  address.port = port;
-  address.text = host + ":" + std::to_string(port);
-  return address;
+inline SocketAddress address_of(const config::Address& address) {
+  return SocketAddress::ip(address.ip, address.port);
 }
 
-inline config::Address unix_address(const std::string& path) {
-  config::Address address;
-  address.kind = config::Address::Kind::kUnix;
-  address.path = path;
-  address.text = "unix:" + path;
-  return address;
-}
-
-inline Server::Settings settings_of(config::Address address) {
+inline Server::Settings settings_of(const SocketAddress& address) {
   Server::Settings settings;
-  settings.address = std::move(address);
+  settings.address = address;
   return settings;
+}
+inline Server::Settings settings_of(const config::Address& address) {
+  return settings_of(address_of(address));
 }
 
 /// The kernel takes the connections; accept() fetches the oldest, which then blocks as a test wants it.
@@ -54,11 +44,11 @@ struct Origin {
   UniqueFd accept() const { return UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
 };
 
-inline Result<Lease> take(Loop& loop, Server& server, bool fresh = false) {
+inline Result<Lease> take(Loop& loop, Server& server, Server::Age age = Server::Age::kAny) {
   Result<Lease> outcome = Error{};
-  run(loop, [](Loop& l, Server& s, bool new_one, Result<Lease>& out) -> Task<> {
-    out = co_await s.lease(l.now() + std::chrono::seconds(10), new_one);
-  }(loop, server, fresh, outcome));
+  run(loop, [](Loop& l, Server& s, Server::Age how_old, Result<Lease>& out) -> Task<> {
+    out = co_await s.lease(l.now() + std::chrono::seconds(10), how_old);
+  }(loop, server, age, outcome));
   return outcome;
 }
 

@@ -42,7 +42,7 @@ class SharedConnectionsTest : public ::testing::Test {
     auto chosen = settings_of(origin.address());
     chosen.scheme = config::Scheme::kH2c;
     chosen.keepalive.idle_timeout = 1h;
-    server = ServerRef(new Server(loop, resolver, chosen, nullptr));
+    server = ServerRef(new Server(loop, chosen, nullptr));
     set_blocking(origin.listener.get(), false);
   }
   void TearDown() override {
@@ -54,7 +54,7 @@ class SharedConnectionsTest : public ::testing::Test {
   Taking& take(Duration limit = 10s) {
     taken.push_back(std::make_unique<Taking>());
     group.spawn([](Server& from, TimePoint deadline, Taking& into) -> Task<> {
-      into.lease.emplace(co_await from.lease(deadline, false));
+      into.lease.emplace(co_await from.lease(deadline, Server::Age::kAny));
     }(*server, Clock::now() + limit, *taken.back()));
     return *taken.back();
   }
@@ -79,7 +79,6 @@ class SharedConnectionsTest : public ::testing::Test {
   }
 
   Loop loop;
-  Resolver resolver;
   Origin origin;
   ServerRef server;
   TaskGroup group{loop};
