@@ -124,7 +124,7 @@ class Instance::Signals final : private Readiness {
 Instance::Instance(std::string config_file, config::Config config)
     : config_file_(std::move(config_file)),
       signals_(std::make_unique<Signals>(loop_)),
-      monitor_(worker_count(config), events_),
+      monitor_(worker_count(config), config.dns, events_),
       generation_(std::make_shared<const Generation>(1, std::move(config), monitor_)),
       house_alarm_(loop_),
       tasks_(loop_),
@@ -244,6 +244,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     }
     if (generation_->certificates) generation_->certificates->stop_watching();
     retired_.push_back(std::exchange(generation_, std::move(next)));
+    monitor_.configure(generation_->config.dns);
     name_routes(metrics_, *generation_);
     follow_certificates();
   } catch (const std::exception& error) {

@@ -11,8 +11,8 @@
 
 namespace headgate::upstream {
 
-Monitor::Monitor(std::size_t workers, observe::Events& events)
-    : registry_(std::make_unique<Registry>(loop_, workers, events, [this] { announce(); })),
+Monitor::Monitor(std::size_t workers, const config::Dns& dns, observe::Events& events)
+    : registry_(std::make_unique<Registry>(loop_, workers, dns, events, [this] { announce(); })),
       thread_([this] { loop_.run(); }) {}
 
 Monitor::~Monitor() {
@@ -54,6 +54,10 @@ auto Monitor::ask(Function function) {
 
 std::vector<UpstreamWatch> Monitor::watch(const config::Config& config) {
   return ask([&](Registry& registry) { return registry.watch(config); });
+}
+
+void Monitor::configure(const config::Dns& dns) {
+  ask([&](Registry& registry) { registry.configure(dns); });
 }
 
 bool Monitor::drain(const std::string& upstream, const std::string& server, bool drained) {

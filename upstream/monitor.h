@@ -75,7 +75,7 @@ struct PoolStatus {
 class Monitor {
  public:
   /// Starts the thread. `events` outlives it.
-  Monitor(std::size_t workers, observe::Events& events);
+  Monitor(std::size_t workers, const config::Dns& dns, observe::Events& events);
   ~Monitor();
   /// Ends the thread: nothing is checked or decided any more, and what waits for an answer of it would wait for ever.
   void stop();
@@ -87,6 +87,9 @@ class Monitor {
   /// Follows the upstreams of a configuration, in its order, and begins to check what is new. Throws when the TLS
   /// settings of a checked upstream cannot be loaded.
   std::vector<UpstreamWatch> watch(const config::Config& config);
+
+  /// From now on names are looked up like this.
+  void configure(const config::Dns& dns);
 
   /// Takes a server out (or back) by hand. False: no followed upstream has it.
   bool drain(const std::string& upstream, const std::string& server, bool drained);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "observe/events.h"
+#include "upstream/health_check.h"
 #include "upstream/monitor.h"
 #include "upstream/name_resolver.h"
 #include "upstream/names.h"
@@ -23,11 +24,13 @@ namespace headgate::upstream {
 class Registry {
  public:
   /// `changed` is called when some roster is another one.
-  Registry(Loop& loop, std::size_t workers, observe::Events& events, std::function<void()> changed);
+  Registry(Loop& loop, std::size_t workers, const config::Dns& dns, observe::Events& events,
+           std::function<void()> changed);
   ~Registry();
 
   // As the Monitor's of the same names.
   std::vector<UpstreamWatch> watch(const config::Config& config);
+  void configure(const config::Dns& dns);
   bool drain(const std::string& upstream, const std::string& server, bool drained);
   Monitor::Drains drains() const;
   void restore(const Monitor::Drains& drains);
@@ -43,7 +46,15 @@ class Registry {
 
  private:
   /// A server is asked by one schedule, however many pools want to know.
-  struct Check;
+  struct Check {
+    Check(Loop& loop, config::Health r, std::string h, ServerRef s)
+        : rules(std::move(r)), host(std::move(h)), server(std::move(s)), alarm(loop) {}
+    const config::Health rules;
+    const std::string host;
+    const ServerRef server;
+    HealthRecord record;
+    Event alarm;
+  };
   /// One address of a server of a pool.
   struct Member {
     std::shared_ptr<Endpoint> endpoint;
@@ -71,12 +82,14 @@ class Registry {
   std::shared_ptr<Check> check_of(const config::Upstream& upstream, const config::Server& server,
                                   const Endpoint& endpoint);
   Task<> run_check(std::shared_ptr<Check> check);
+  void checked(const std::shared_ptr<Check>& check, const CheckResult& result);
+  bool is_current(const FollowedPool& pool) const;
+  static bool has(const FollowedServer& server, const Endpoint& endpoint);
   Facts facts_of(const FollowedPool& pool, const FollowedServer& server, const Member& member) const;
   std::vector<Facts> facts_of(const FollowedPool& pool) const;
   Roster roster_of(const FollowedPool& pool) const;
   void publish(FollowedPool& pool);
-  template <class Which>
-  void publish_those(const Which& which);
+  void publish_those(const std::function<bool(const Member&)>& which);
   void publish_with(const Endpoint& endpoint);
   bool may_eject(const Endpoint& endpoint) const;
   void eject(Endpoint& endpoint, const config::Ejection& rules, std::string why);

@@ -34,7 +34,7 @@ inline config::Config read_config(const std::string& yaml) {
 /// One for all generations of a test program that need one.
 inline upstream::Monitor& monitor() {
   static observe::Events events;
-  static upstream::Monitor one(1, events);
+  static upstream::Monitor one(1, config::Dns(), events);
   return one;
 }
 
@@ -249,7 +249,7 @@ class Edge {
   TemporaryFolder folder_;
   observe::Metrics metrics_{1};
   observe::Events events_;
-  upstream::Monitor monitor_{1, events_};
+  upstream::Monitor monitor_{1, config::Dns(), events_};
   ConnectionCount connections_;
   std::shared_ptr<const Generation> generation_;
   std::optional<observe::AccessLog> access_log_;
