@@ -154,23 +154,8 @@ void dump_split(YamlWriter& out, const Upstream& upstream) {
 }
 
 void dump_balance(YamlWriter& out, const Upstream& upstream) {
-  switch (upstream.balance.kind) {
-    case Balance::Kind::kRoundRobin:
-      out.word("balance", "round_robin");
-      break;
-    case Balance::Kind::kLeastRequests:
-      out.word("balance", "least_requests");
-      break;
-    case Balance::Kind::kRandomTwo:
-      out.word("balance", "random_two");
-      break;
-    case Balance::Kind::kPeakEwma:
-      out.word("balance", "peak_ewma");
-      break;
-    case Balance::Kind::kHash:
-      out.template_text("balance", "hash(" + upstream.balance.key + ")");
-      break;
-  }
+  const bool by_key = upstream.balance.kind == Balance::Kind::kHash;
+  by_key ? out.template_text("balance", to_text(upstream.balance)) : out.word("balance", to_text(upstream.balance));
   if (!upstream.sticky) return;
   out.begin_map("sticky");
   out.text("cookie", upstream.sticky->cookie);

@@ -139,19 +139,31 @@ Parsed<std::pair<int, int>> parse_status_range(std::string_view text) {
   return std::pair(static_cast<int>(*first), static_cast<int>(*last));
 }
 
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Balance::Kind>, 4> kBalances = {
+    {{"round_robin", Balance::Kind::kRoundRobin},
+     {"least_requests", Balance::Kind::kLeastRequests},
+     {"random_two", Balance::Kind::kRandomTwo},
+     {"peak_ewma", Balance::Kind::kPeakEwma}}};
+
+}  // namespace
+
 Parsed<Balance> parse_balance(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, Balance::Kind>, 4> kWords = {
-      {{"round_robin", Balance::Kind::kRoundRobin},
-       {"least_requests", Balance::Kind::kLeastRequests},
-       {"random_two", Balance::Kind::kRandomTwo},
-       {"peak_ewma", Balance::Kind::kPeakEwma}}};
-  for (const auto& [word, kind] : kWords) {
+  for (const auto& [word, kind] : kBalances) {
     if (text == word) return Balance{kind, {}};
   }
   if (text.starts_with("hash(") && text.ends_with(')') && text.size() > 6) {
     return Balance{Balance::Kind::kHash, std::string(text.substr(5, text.size() - 6))};
   }
   return expected("round_robin, least_requests, random_two, peak_ewma or hash(TEMPLATE)", text);
+}
+
+std::string to_text(const Balance& balance) {
+  for (const auto& [word, kind] : kBalances) {
+    if (balance.kind == kind) return std::string(word);
+  }
+  return "hash(" + balance.key + ")";
 }
 
 std::string number_text(double value) {

@@ -65,6 +65,7 @@ Parsed<PathPattern> parse_path_pattern(std::string_view text);
 std::string to_text(milliseconds value);  ///< parse_duration's inverse, in the largest unit that is exact
 std::string size_text(std::uint64_t bytes);
 std::string to_text(const Rate& rate);
+std::string to_text(const Balance& balance);
 std::string percent_text(double share);  ///< 0.5 -> "50%"
 std::string number_text(double value);   ///< shortest decimal
 

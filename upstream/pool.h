@@ -99,7 +99,9 @@ class Pool {
   /// Some server is well, so that requests go where the configuration wants them.
   bool serving();
   /// Why there is no address at all: a reason token, or null.
-  const char* no_address() const { return roster_->missing; }
+  const char* no_address() const {
+    return roster_->missing == nullptr && roster_->resolving ? "resolve_timeout" : roster_->missing;
+  }
 
  private:
   friend class Turn;

@@ -58,9 +58,27 @@ void print_servers(const config::Upstream& upstream) {
     for (const config::Server& server : pool.servers) {
       std::string line = "  server " + server.address.text;
       if (server.weight != 1) line += ", weight " + std::to_string(server.weight);
+      if (server.backup) line += ", backup";
+      if (server.max_connections != 0) line += ", at most " + std::to_string(server.max_connections) + " requests";
       print_line("", line);
     }
   }
+}
+
+/// Which server of a pool it would be, and when another one is asked.
+void print_choice(const config::Upstream& upstream, const Question& question) {
+  std::string balance = config::to_text(upstream.balance);
+  if (upstream.balance.kind == config::Balance::Kind::kHash) {
+    balance += ", here of '" + question.expand(upstream.balance.key) + "'";
+  }
+  if (upstream.sticky) balance += "; a client with the cookie " + upstream.sticky->cookie + " keeps its server";
+  print_line("balance", balance);
+  const auto& methods = upstream.retry.methods;
+  const bool repeatable = std::find(methods.begin(), methods.end(), question.method) != methods.end();
+  const std::string attempts = std::to_string(upstream.retry.attempts);
+  print_line("retry", upstream.retry.attempts == 0 ? "none"
+                      : repeatable                 ? "up to " + attempts + " other servers"
+                                   : "up to " + attempts + " other servers, only where none has taken the request");
 }
 
 void print_changes(std::string_view name, const char* whose, const config::HeaderChanges& changes,
@@ -83,6 +101,7 @@ void explain_proxy(const config::Config& config, const config::Route& route, con
   const config::Upstream& upstream = *found;
   print_line("action", "proxy to upstream " + upstream.name + " by " + std::string(scheme_name(upstream.scheme)));
   print_servers(upstream);
+  print_choice(upstream, question);
   if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
   print_line("sends", question.method + " " + upstream_target(route, question));
   const auto& own = *route.timeouts;
