@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program's own log (not the access log): log::info("listening on {}", address). Any thread; lines are whole.
-// On the request path only failures are logged, and those that clients can cause go through debug or a counter.
+// On the request path only failures are logged, and those that clients can cause go through debug or a counter,
+// or have a bound (base/line_limit.h).
 #pragma once
 
 #include <spdlog/spdlog.h>

@@ -157,6 +157,10 @@ class Handler {
   /// The limits for the next request: those of the configuration that is current now.
   virtual const SessionLimits& session_limits() const = 0;
 
+  /// A session has held its client off: a flood, a limit, a deadline, an error of the protocol; `reason` is a literal.
+  /// May be called from within nghttp2: for counting and logging.
+  virtual void held_off([[maybe_unused]] const ConnectionInfo& connection, [[maybe_unused]] const char* reason) {}
+
  protected:
   ~Handler() = default;
 };

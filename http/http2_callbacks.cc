@@ -97,12 +97,14 @@ int Http2Session::Callbacks::on_begin_headers(nghttp2_session* session, const ng
   // nghttp2 counts what is open on the wire; handlers of streams that were broken off may still run.
   if (me.alive_ >= 2 * kMaxStreams) {
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    me.handler_.held_off(me.connection_, "h2_too_many_streams");
     return spend(me, me.budget_.spend_reset(me.loop_.now()), "h2_too_many_resets");
   }
   me.limits_ = me.handler_.session_limits();
   auto* const exchange = new H2Exchange(me, id);
   me.exchanges_.push_back(*exchange);
   ++me.alive_;
+  ++me.open_;
   ++me.opened_;
   nghttp2_session_set_stream_user_data(session, id, exchange);
   me.reading_head_ = exchange;
@@ -175,11 +177,17 @@ int Http2Session::Callbacks::on_frame(nghttp2_session* session, const nghttp2_fr
   }
 }
 
-int Http2Session::Callbacks::on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+int Http2Session::Callbacks::on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
   auto& me = self(user);
   if (frame->hd.type == NGHTTP2_HEADERS) {
     me.block_deadline_ = kNoDeadline;
     me.reading_head_ = nullptr;
+    // A head too many; nghttp2 names it like any other mistake.
+    const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    if (request && error == NGHTTP2_ERR_PROTO && me.open_ >= kMaxStreams) {
+      me.end_with(NGHTTP2_PROTOCOL_ERROR, "h2_too_many_streams");
+    }
+    if (request && error == NGHTTP2_ERR_REFUSED_STREAM) me.handler_.held_off(me.connection_, "h2_too_many_streams");
   }
   return spend(me, me.budget_.spend_reset(me.loop_.now()), "h2_too_many_resets");
 }
@@ -207,6 +215,7 @@ int Http2Session::Callbacks::on_stream_close(nghttp2_session* session, std::int3
     me.block_deadline_ = kNoDeadline;
   }
   exchange->open = false;
+  --me.open_;
   const bool whole = code == NGHTTP2_NO_ERROR && exchange->answered();
   exchange->stream().close({whole ? Errc::kClosed : Errc::kReset, Side::kDownstream,
                             me.ended_because_ != nullptr ? me.ended_because_
@@ -236,7 +245,7 @@ int Http2Session::Callbacks::on_frame_sent(nghttp2_session* session, const nghtt
     case NGHTTP2_GOAWAY:
       if (frame->goaway.error_code != NGHTTP2_NO_ERROR) {
         me.clean_ = false;
-        if (me.ended_because_ == nullptr) me.ended_because_ = http2_error_name(frame->goaway.error_code);
+        me.ends_because(http2_error_name(frame->goaway.error_code));
       }
       return 0;
     default:

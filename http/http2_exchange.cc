@@ -79,7 +79,10 @@ Task<Result<std::span<const char>>> Http2Session::H2Exchange::read_body() {
 // --- the response ---------------------------------------------------------------------------------------------------
 
 Result<> Http2Session::H2Exchange::broken(const Error& error) {
-  // Whoever takes nothing for too long holds no memory of ours any longer.
+  // Whoever takes nothing for too long holds no memory of ours any longer. When the whole connection takes nothing it
+  // is told of once, at its end.
+  const bool stalled = error.code == Errc::kTimeout && error.side == Side::kDownstream;
+  if (stalled && !session_.transport_.blocked()) session_.handler_.held_off(session_.connection_, error.reason);
   stream_.reset(error.side == Side::kInternal ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL);
   aborted_ = true;
   return error;

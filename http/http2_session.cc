@@ -122,16 +122,17 @@ void Http2Session::feed(std::span<const char> bytes) {
   const ssize_t read =
       nghttp2_session_mem_recv(nghttp2_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (read >= 0) return;
+  if (ended_because_ != nullptr) return;
   // Of the errors that nghttp2 tells us, and not the client by a GOAWAY, only these are the client's fault.
-  const bool flooded = read == NGHTTP2_ERR_FLOODED || read == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
-  const bool no_http2 = read == NGHTTP2_ERR_BAD_CLIENT_MAGIC;
-  if (ended_because_ == nullptr) {
-    end_with(flooded    ? NGHTTP2_ENHANCE_YOUR_CALM
-             : no_http2 ? NGHTTP2_PROTOCOL_ERROR
-                        : NGHTTP2_INTERNAL_ERROR,
-             flooded    ? "h2_flood"
-             : no_http2 ? "h2_bad_preface"
-                        : nghttp2_strerror(static_cast<int>(read)));
+  switch (read) {
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+      return end_with(NGHTTP2_ENHANCE_YOUR_CALM, "h2_continuation_flood");
+    case NGHTTP2_ERR_FLOODED:
+      return end_with(NGHTTP2_ENHANCE_YOUR_CALM, "h2_control_flood");
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+      return end_with(NGHTTP2_PROTOCOL_ERROR, "h2_bad_preface");
+    default:
+      return end_with(NGHTTP2_INTERNAL_ERROR, nghttp2_strerror(static_cast<int>(read)));
   }
 }
 
@@ -284,11 +285,17 @@ void Http2Session::finish_goaway() {
 }
 
 void Http2Session::end_with(std::uint32_t code, const char* reason) {
-  if (ended_because_ == nullptr) ended_because_ = reason;
+  ends_because(reason);
   clean_ = false;
   block_deadline_ = kNoDeadline;
   nghttp2_session_terminate_session(nghttp2_.get(), code);
   transport_.send_soon();
+}
+
+void Http2Session::ends_because(const char* reason) {
+  if (ended_because_ != nullptr) return;
+  ended_because_ = reason;
+  handler_.held_off(connection_, reason);
 }
 
 void Http2Session::close_streams(const Error& error) {
@@ -301,6 +308,7 @@ Task<> Http2Session::wind_up() {
   if (told) co_await transport_.drained(loop_.now() + kFarewell);
   Error error{Errc::kClosed, Side::kDownstream, "client_closed"};
   if (transport_.failed()) error = transport_.error();
+  if (transport_.failed() && error.code == Errc::kTimeout) handler_.held_off(connection_, error.reason);
   if (ended_because_ != nullptr) error = {Errc::kBadMessage, Side::kDownstream, ended_because_};
   close_streams(error);
   co_await streams_.join(kNoDeadline);

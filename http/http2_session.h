@@ -76,8 +76,10 @@ class Http2Session {
   void wake_reader();
   /// How long the client may have nothing under way.
   Duration patience() const;
-  /// The client did what it must not do: GOAWAY, and the end. The literal is for log and streams.
+  /// The client did what it must not do: GOAWAY, and the end. The literal is for log, streams and metrics.
   void end_with(std::uint32_t code, const char* reason);
+  /// Notes, once, why the connection ends.
+  void ends_because(const char* reason);
   void close_streams(const Error& error);
   Task<> wind_up();
   Task<> linger();
@@ -101,6 +103,7 @@ class Http2Session {
   TaskGroup streams_;
   H2Exchange* reading_head_ = nullptr;  // of the header block that is being decoded
   std::size_t alive_ = 0;
+  std::size_t open_ = 0;  // of those, which nghttp2 has
 
   std::uint64_t opened_ = 0;
   TimePoint idle_since_;                     // while no exchange is alive

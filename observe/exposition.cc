@@ -137,6 +137,16 @@ void write_connections(const Family& family, const Snapshot& now, std::size_t it
   out.sample(family.name, {{"listener", listener}, {"state", "idle"}}, idle);
 }
 
+/// All reasons from the first connection on: rate() needs the zeros.
+void write_http2_protections(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.listeners[item];
+  for (std::size_t reason = 0; reason < ListenerCells::kHttp2Reasons.size(); ++reason) {
+    std::uint64_t sum = 0;
+    series.each([&](const ListenerCells& cells) { sum += cells.http2_held_off[reason].value(); });
+    out.sample(family.name, {{"listener", series.labels[0]}, {"reason", ListenerCells::kHttp2Reasons[reason]}}, sum);
+  }
+}
+
 // --- of the whole program -------------------------------------------------------------------------------------------
 
 std::size_t one(const Snapshot&) {
@@ -204,6 +214,8 @@ constexpr Family kFamilies[] = {
     {"headgate_upstream_retries_total", "counter", "Attempts after the first one of a request.", pools,
      write_upstream_retries},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
+    {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
+     write_http2_protections},
     {"headgate_tls_handshakes_total", "counter", "TLS handshakes with clients that succeeded.", one, write_handshakes},
     {"headgate_certificate_expiry_seconds", "gauge", "Until the certificate ends; negative when it has.", certificates,
      write_certificate},

@@ -45,4 +45,11 @@ void ListenerCells::count_handshake(std::string_view version, bool resumed) {
   handshakes[index][resumed ? 1 : 0].add(1);
 }
 
+std::size_t ListenerCells::count_http2_held_off(std::string_view reason) {
+  std::size_t index = 0;
+  while (index + 1 < kHttp2Reasons.size() && kHttp2Reasons[index] != reason) ++index;
+  http2_held_off[index].add(1);
+  return index;
+}
+
 }  // namespace headgate::observe

@@ -213,7 +213,7 @@ struct alignas(64) PoolCells {
   DurationHistogram durations;
 };
 
-/// Connections of one listener.
+/// Connections of one listener, and what was held off on them.
 struct alignas(64) ListenerCells {
   Counter open;
   Counter shaking_hands;                             ///< of those, in their TLS handshake
@@ -222,6 +222,16 @@ struct alignas(64) ListenerCells {
 
   static constexpr std::array<std::string_view, 3> kTlsVersions = {"TLSv1.2", "TLSv1.3", "other"};
   void count_handshake(std::string_view version, bool resumed);
+
+  /// Why clients of HTTP/2 were held off, as http/ names it; the last stands for every other error of the protocol.
+  /// From kHttp2Patience on they are what honest clients meet, too.
+  static constexpr std::array<std::string_view, 9> kHttp2Reasons = {
+      "h2_too_many_resets", "h2_too_many_streams", "h2_control_flood", "h2_empty_data_flood", "h2_continuation_flood",
+      "h2_header_flood",    "header_timeout",      "send_timeout",     "protocol_error"};
+  static constexpr std::size_t kHttp2Patience = 7;
+  std::array<Counter, kHttp2Reasons.size()> http2_held_off;  ///< [index of kHttp2Reasons]
+  /// Returns the index.
+  std::size_t count_http2_held_off(std::string_view reason);
 };
 
 }  // namespace headgate::observe

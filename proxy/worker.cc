@@ -174,6 +174,19 @@ void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& fr
   serving_.spawn(Connection::serve(std::move(connection), tls, session_limits().header_timeout));
 }
 
+/// Whoever runs this hears of attacks, but an attack does not write the log: of one reason comes one line in a while.
+void Worker::held_off(const http::ConnectionInfo& connection, const char* reason) {
+  // All sessions of a worker are its Connections'.
+  auto* const cells = static_cast<const ClientConnectionInfo&>(connection).cells;
+  const std::size_t index = cells->count_http2_held_off(reason);
+  if (index >= held_off_lines_.size()) return;
+  const auto untold = held_off_lines_[index].admit(loop_.now());
+  if (!untold) return;
+  const auto more =
+      *untold == 0 ? std::string() : " (and " + std::to_string(*untold) + " more since the last such line)";
+  log::warn("{}: HTTP/2 client {} held off: {}{}", connection.listener, connection.peer_text, reason, more);
+}
+
 // --- requests -------------------------------------------------------------------------------------------------------
 
 Task<> Worker::handle(http::Exchange& exchange) {

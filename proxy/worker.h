@@ -3,11 +3,13 @@
 // connections to servers, cached files, log buffer. Workers share nothing on the path of a request.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "base/line_limit.h"
 #include "base/loop.h"
 #include "base/task_group.h"
 #include "observe/access_log.h"
@@ -67,6 +69,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   Task<> handle(http::Exchange& exchange) override;
   Task<> refuse(http::Exchange& exchange, const http::Rejection& rejection) override;
   const http::SessionLimits& session_limits() const override { return generation_->shared->session_limits; }
+  void held_off(const http::ConnectionInfo& connection, const char* reason) override;
 
   // Acceptor::Sink
   void accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) override;
@@ -96,6 +99,8 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   Event drain_alarm_;
   bool draining_ = false;
   TimePoint drain_deadline_ = kNoDeadline;
+
+  std::array<LineLimit, observe::ListenerCells::kHttp2Patience> held_off_lines_;  // by reason
 
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<std::uint64_t> in_flight_{0};

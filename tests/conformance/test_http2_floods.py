@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client of HTTP/2 may not cost (RFC 9113 section 10.5): each flood ends in GOAWAY with ENHANCE_YOUR_CALM or the
-right error, with its reason in the log, and harms no other connection."""
+right error, with its reason in the log and in a metric, and harms no other connection."""
 
 import itertools
+import re
 import struct
 import threading
 import unittest
 
 from client import Broken
-from harness import GateTest, answer
+from harness import GateTest, answer, fetch
 from http2_client import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, GOAWAY,
                           HEADERS, NO_ERROR, PADDED, PING, PREFACE, PRIORITY, PRIORITY_UPDATE, PROTOCOL_ERROR, REFUSED_STREAM,
                           RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, Http2Client, frame)
@@ -41,10 +42,19 @@ class FloodTest(GateTest):
         sender.join(10)
         self.assertFalse(sender.is_alive())
 
-    def ended(self, client, code, reason=None):
+    def held_off(self):
+        """How many clients for which reason, without the reasons of none."""
+        text = fetch(self.edge.admin.removeprefix("unix:"), "/metrics").text
+        counts = re.findall(r'^headgate_http2_protections_total\{listener="127.0.0.1:0",reason="(\w+)"\} (\d+)$', text, re.M)
+        self.assertTrue(counts, text)
+        return {reason: int(count) for reason, count in counts if count != "0"}
+
+    def ended(self, client, code, reason=None, count=1):
         self.assertEqual([got.code for got in client.goaways], [code])
         if reason:
             self.edge.wait_log(rf"ended: {reason}")
+            self.edge.wait_log(rf" warning .* HTTP/2 client 127\.0\.0\.1 held off: {reason}")
+            self.assertEqual(self.held_off(), {reason: count})
         self.assertEqual(self.open().fetch("/after").status, 200)
 
 
@@ -62,7 +72,9 @@ class Floods(FloodTest):
                 client = self.open(window=False)
                 self.flood(client, [one * 100] * 400)
                 self.assertEqual([got.code for got in client.goaways], [ENHANCE_YOUR_CALM])
-        self.ended(client, ENHANCE_YOUR_CALM, "h2_control_flood")
+        self.ended(client, ENHANCE_YOUR_CALM, "h2_control_flood", count=7)
+        # An attack does not fill the log: seven connections within ten seconds are a line or two.
+        self.assertLess(self.edge.count_log("held off: h2_control_flood"), 3)
 
     def test_acknowledgements_that_nobody_reads(self):
         """The answers to pings do not pile up: a client that does not read them is not read from either."""
@@ -113,9 +125,7 @@ class Floods(FloodTest):
         client = self.open()
         head = frame(HEADERS, END_STREAM, client.take_stream(), client.encoder.encode(client.head()))
         self.flood(client, itertools.chain([head], [frame(CONTINUATION, 0, 1, b"")] * 2000))
-        self.assertEqual(len(client.goaways), 1)
-        self.assertIn(client.goaways[0].code, (ENHANCE_YOUR_CALM, PROTOCOL_ERROR))
-        self.assertEqual(self.open().fetch("/after").status, 200)
+        self.ended(client, ENHANCE_YOUR_CALM, "h2_continuation_flood")
 
     def test_header_bomb(self):
         """A large field in the table, and then a byte for each time that it is meant."""
@@ -155,6 +165,7 @@ class Limits(FloodTest):
             self.assertEqual(client.goaways[0].code, PROTOCOL_ERROR)
         else:
             self.assertEqual(client.answers[streams[-1]].reset, REFUSED_STREAM)
+        self.assertEqual(self.held_off(), {"h2_too_many_streams": 1})
         held.set()
         second = self.open()
         second.ping()
@@ -204,6 +215,9 @@ class Limits(FloodTest):
         client.send(client.headers_frame(client.head(), 1))
         client.rest()
         self.ended(client, STREAM_CLOSED)
+        # What is only wrong is counted, and is nobody's alarm.
+        self.assertEqual(self.held_off(), {"protocol_error": 5})
+        self.assertEqual(self.edge.count_log("held off"), 0)
 
 
 class Deadlines(FloodTest):
@@ -277,6 +291,7 @@ class Deadlines(FloodTest):
         got = client.fetch("/large")
         self.assertEqual((got.status, got.body, got.reset), (200, b"", CANCEL))
         self.assertEqual(self.edge.wait_access()["error"], "send_timeout")
+        self.assertEqual(self.held_off(), {"send_timeout": 1})
         self.assertEqual(client.goaways, [])
 
     def test_upload_that_stalls(self):

@@ -295,6 +295,7 @@ TEST_F(Http2SessionTest, AClientThatTakesNothingIsLeft) {
   peer.talk();
   peer.run();
   EXPECT_FALSE(peer.orderly());
+  EXPECT_THAT(handler.reasons, ElementsAre("send_timeout"));  // once, and not for the stream as well
 }
 
 TEST_F(Http2SessionTest, AStreamWithoutWindowIsBrokenOffAndTheConnectionLives) {
@@ -317,6 +318,7 @@ TEST_F(Http2SessionTest, AStreamWithoutWindowIsBrokenOffAndTheConnectionLives) {
   EXPECT_EQ(error, "send_timeout");
   EXPECT_EQ(peer.heard(id).code, NGHTTP2_CANCEL);
   EXPECT_FALSE(peer.ended());
+  EXPECT_THAT(handler.reasons, ElementsAre("send_timeout"));
 }
 
 TEST_F(Http2SessionTest, FailuresAtEveryOperationEndTheSession) {

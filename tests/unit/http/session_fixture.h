@@ -37,6 +37,7 @@ class TestHandler final : public Handler {
   SessionLimits limits;
   std::vector<std::string> seen;      ///< "GET /path" of each request
   std::vector<std::string> refusals;  ///< "400 reason GET /path"
+  std::vector<std::string> reasons;   ///< of held_off()
 
   Task<> handle(Exchange& exchange) override {
     seen.push_back(name_of(exchange));
@@ -51,6 +52,7 @@ class TestHandler final : public Handler {
     if (refused) refused();
   }
   const SessionLimits& session_limits() const override { return limits; }
+  void held_off(const ConnectionInfo&, const char* reason) override { reasons.emplace_back(reason); }
 
  private:
   static std::string name_of(const Exchange& exchange) {

@@ -97,6 +97,16 @@ TEST_F(ExpositionTest, TellsConnectionsByStateAndHandshakes) {
   EXPECT_THAT(text, HasSubstr("headgate_tls_handshakes_total{version=\"TLSv1.2\",resumed=\"false\"} 0\n"));
 }
 
+TEST_F(ExpositionTest, TellsEveryReasonForWhichHttp2ClientsAreHeldOff) {
+  metrics_.listeners.cells(0, {":443"}, 1).count_http2_held_off("h2_control_flood");
+  metrics_.listeners.cells(1, {":443"}, 1).count_http2_held_off("h2_control_flood");
+  const std::string text = whole(Exposition(metrics_, figures_));
+  const std::string name = "\nheadgate_http2_protections_total{listener=\":443\",reason=";
+  EXPECT_THAT(text, HasSubstr(name + "\"h2_control_flood\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr(name + "\"h2_too_many_resets\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr(name + "\"protocol_error\"} 0\n"));
+}
+
 TEST_F(ExpositionTest, LeavesOutWhatTheSystemDidNotTell) {
   EXPECT_THAT(whole(Exposition(metrics_, figures_)), Not(HasSubstr("process_open_fds")));
   figures_.open_descriptors = 12;

@@ -145,5 +145,15 @@ TEST(ListenerCells, CountHandshakesByVersion) {
   EXPECT_EQ(cells.handshakes[2][0].value(), 1u);
 }
 
+TEST(ListenerCells, CountWhyHttp2ClientsWereHeldOff) {
+  ListenerCells cells;
+  for (std::size_t i = 0; i < ListenerCells::kHttp2Reasons.size(); ++i) {
+    EXPECT_EQ(cells.count_http2_held_off(ListenerCells::kHttp2Reasons[i]), i);
+  }
+  EXPECT_EQ(cells.count_http2_held_off("FRAME_SIZE_ERROR"), ListenerCells::kHttp2Reasons.size() - 1);
+  EXPECT_EQ(cells.http2_held_off.front().value(), 1u);
+  EXPECT_EQ(cells.http2_held_off.back().value(), 2u);
+}
+
 }  // namespace
 }  // namespace headgate::observe
