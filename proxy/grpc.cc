@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/grpc.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace headgate::proxy {
+namespace {
+
+constexpr std::size_t kMaxDigits = 8;  // of a grpc-timeout
+
+}  // namespace
 
 bool is_grpc(const http::Fields& fields) {
   constexpr std::string_view kType = "application/grpc";
@@ -13,7 +20,6 @@ bool is_grpc(const http::Fields& fields) {
 }
 
 std::optional<Duration> parse_grpc_timeout(std::string_view text) {
-  constexpr std::size_t kMaxDigits = 8;
   constexpr std::chrono::hours kLongest{24 * 365};
   if (text.size() < 2 || text.size() > kMaxDigits + 1) return std::nullopt;
   std::int64_t number = 0;
@@ -40,6 +46,27 @@ std::optional<Duration> parse_grpc_timeout(std::string_view text) {
     default:
       return std::nullopt;
   }
+}
+
+std::string_view grpc_timeout(Duration left, Arena& arena) {
+  constexpr std::int64_t kMost = 99'999'999;
+  struct Unit {
+    std::int64_t nanoseconds;
+    char letter;
+  };
+  constexpr std::array<Unit, 3> kUnits = {{{1, 'n'}, {1'000, 'u'}, {1'000'000, 'm'}}};
+  const std::int64_t whole =
+      std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::nanoseconds>(left).count());
+  Unit unit{1'000'000'000, 'S'};
+  for (const auto& finer : kUnits) {
+    if (whole / finer.nanoseconds > kMost) continue;
+    unit = finer;
+    break;
+  }
+  char* const begin = arena.allocate(kMaxDigits + 1);
+  char* const end = std::to_chars(begin, begin + kMaxDigits, std::min(kMost, whole / unit.nanoseconds)).ptr;
+  *end = unit.letter;
+  return {begin, static_cast<std::size_t>(end - begin) + 1};
 }
 
 std::string_view grpc_status(int http_status) {

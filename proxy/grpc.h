@@ -20,6 +20,9 @@ bool is_grpc(const http::Fields& fields);
 /// year.
 std::optional<Duration> parse_grpc_timeout(std::string_view text);
 
+/// A grpc-timeout for what is left of a deadline: rounded down, in the finest unit that it fits in; at least 1n.
+std::string_view grpc_timeout(Duration left, Arena& arena);
+
 /// grpc-status for a status that HTTP would have answered with, as text.
 std::string_view grpc_status(int http_status);
 

@@ -5,6 +5,7 @@
 
 #include "http/path.h"
 #include "proxy/generation.h"
+#include "proxy/grpc.h"
 #include "proxy/handlers/answers.h"
 
 namespace headgate::proxy {
@@ -130,6 +131,11 @@ http::RequestHead upstream_request(Request& request) {
     fields.add(FieldId::kXForwardedHost, "X-Forwarded-Host", head.authority);
   }
   fields.add(FieldId::kXRequestId, "X-Request-Id", request.request_id);
+  if (request.grpc && request.deadline != kNoDeadline) {
+    // What has passed here (an upload that was waited for, a connect, an attempt that failed) the server has no more.
+    const Duration left = request.deadline - request.exchange.loop().now();
+    fields.set("grpc-timeout", grpc_timeout(left, request.exchange.arena()));
+  }
 
   const HeaderRules& rules = *request.route->request_headers;
   for (const auto& name : rules.remove) fields.remove(name);

@@ -38,6 +38,26 @@ TEST(GrpcTest, Timeouts) {
   }
 }
 
+TEST(GrpcTest, WhatIsLeftOfATimeout) {
+  BufferPool pool;
+  Arena arena(pool);
+  EXPECT_EQ(grpc_timeout(5us, arena), "5000n");
+  EXPECT_EQ(grpc_timeout(99'999'999ns, arena), "99999999n");
+  EXPECT_EQ(grpc_timeout(100ms, arena), "100000u");
+  EXPECT_EQ(grpc_timeout(100'000'999ns, arena), "100000u");  // never more than there is
+  EXPECT_EQ(grpc_timeout(20s, arena), "20000000u");
+  EXPECT_EQ(grpc_timeout(100s, arena), "100000m");
+  EXPECT_EQ(grpc_timeout(24h * 365, arena), "31536000S");
+  EXPECT_EQ(grpc_timeout(0s, arena), "1n");
+  EXPECT_EQ(grpc_timeout(-3s, arena), "1n");
+  for (const Duration left : {Duration(1), Duration(99s), Duration(1001s), Duration(31h), Duration(8000h)}) {
+    const auto read = parse_grpc_timeout(grpc_timeout(left, arena));
+    ASSERT_TRUE(read);
+    EXPECT_LE(*read, left);
+    EXPECT_GT(*read, left - 1s);
+  }
+}
+
 TEST(GrpcTest, StatusesStandForThoseOfHttp) {
   EXPECT_EQ(grpc_status(502), "14");
   EXPECT_EQ(grpc_status(503), "14");

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "proxy/generation.h"
+#include "proxy/grpc.h"
 #include "proxy/serve.h"
 #include "tests/unit/proxy/edge.h"
 #include "tests/unit/proxy/fake_exchange.h"
@@ -49,6 +50,8 @@ class UpstreamHeadTest : public ::testing::Test {
     request->client_text = "203.0.113.5";
     request->server = server;
     request->peer_trusted = trusted;
+    request->grpc = grpc;
+    request->deadline = deadline;
     out = upstream_request(*request);
     return out;
   }
@@ -70,7 +73,24 @@ class UpstreamHeadTest : public ::testing::Test {
   http::RequestHead out;
   std::string server = "127.0.0.1:1";
   bool trusted = false;
+  bool grpc = false;
+  TimePoint deadline = kNoDeadline;
 };
+
+TEST_F(UpstreamHeadTest, ACallsTimeoutIsWhatIsLeftOfIt) {
+  const Pairs fields{{"grpc-timeout", "20S"}};
+  forward("/", "/", fields);
+  EXPECT_EQ(field("grpc-timeout"), "20S");  // no call: nobody keeps a deadline
+  grpc = true;
+  forward("/", "/", fields);
+  EXPECT_EQ(field("grpc-timeout"), "20S");  // longer than we keep it
+  deadline = loop.now() + std::chrono::seconds(20);
+  forward("/", "/", {{"grpc-timeout", "20S"}, {"grpc-timeout", "99S"}});
+  const auto left = parse_grpc_timeout(field("grpc-timeout"));
+  ASSERT_TRUE(left) << field("grpc-timeout");
+  EXPECT_LE(*left, std::chrono::seconds(20));
+  EXPECT_GT(*left, Duration(0));
+}
 
 TEST_F(UpstreamHeadTest, TheTargetIsAsSentWhereThatSaysTheSame) {
   EXPECT_EQ(forward("/a%2Fb//c?x=%20", "/a/b/c").target, "/a%2Fb//c?x=%20");
