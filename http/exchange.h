@@ -79,6 +79,19 @@ class Exchange {
   /// sent something else, or after cancel_read().
   virtual Task<bool> departed() = 0;
 
+  /// Who wants to know at once that the client has broken its request off.
+  class Onlooker {
+   public:
+    /// Called from within the session, once: it may wake others, and no more.
+    virtual void client_departed(const Error& error) = 0;
+
+   protected:
+    ~Onlooker() = default;
+  };
+  /// Has `who` (null: nobody any more) told of it until the exchange ends, also while the body is being read. False:
+  /// this protocol cannot tell that from a client that has only said all it wanted; departed() is the way then.
+  virtual bool watch([[maybe_unused]] Onlooker* who) { return false; }
+
   // --- the response ---------------------------------------------------------------------------------------------
 
   /// An informational response (100, 103). Dropped where the protocol or the client's version has none.

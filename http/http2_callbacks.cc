@@ -217,10 +217,10 @@ int Http2Session::Callbacks::on_stream_close(nghttp2_session* session, std::int3
   exchange->open = false;
   --me.open_;
   const bool whole = code == NGHTTP2_NO_ERROR && exchange->answered();
-  exchange->stream().close({whole ? Errc::kClosed : Errc::kReset, Side::kDownstream,
-                            me.ended_because_ != nullptr ? me.ended_because_
-                            : whole                      ? "client_closed"
-                                                         : "client_reset"});
+  exchange->close({whole ? Errc::kClosed : Errc::kReset, Side::kDownstream,
+                   me.ended_because_ != nullptr ? me.ended_because_
+                   : whole                      ? "client_closed"
+                                                : "client_reset"});
   me.release(*exchange);
   return 0;
 }

@@ -76,6 +76,19 @@ Task<Result<std::span<const char>>> Http2Session::H2Exchange::read_body() {
   co_return *piece;
 }
 
+/// A half of a stream that has been closed says nothing; RST_STREAM says it all (RFC 9113 section 5.4.2).
+bool Http2Session::H2Exchange::watch(Onlooker* who) {
+  onlooker_ = who;
+  if (who != nullptr && stream_.closed() && !answered()) who->client_departed(stream_.error());
+  return true;
+}
+
+void Http2Session::H2Exchange::close(const Error& error) {
+  if (stream_.closed()) return;
+  stream_.close(error);
+  if (onlooker_ != nullptr && !answered()) onlooker_->client_departed(error);
+}
+
 // --- the response ---------------------------------------------------------------------------------------------------
 
 Result<> Http2Session::H2Exchange::broken(const Error& error) {

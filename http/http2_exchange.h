@@ -40,6 +40,8 @@ class Http2Session::H2Exchange final : public Exchange, public Listed {
   void conclude();
   /// The answer has been given in full.
   bool answered() const { return finished_ && !aborted_; }
+  /// The stream or its connection is over.
+  void close(const Error& error);
   /// What is to be done once our end has been sent: the client need not go on with its upload.
   void end_sent();
 
@@ -52,6 +54,7 @@ class Http2Session::H2Exchange final : public Exchange, public Listed {
   void cancel_read() override { stream_.cancel_read(); }
   void resume_read() override { stream_.resume_read(); }
   Task<bool> departed() override { return stream_.departed(); }
+  bool watch(Onlooker* who) override;
   Task<Result<>> send_interim(const ResponseHead& head) override;
   void start(const ResponseHead& head) override;
   using Exchange::write;
@@ -83,6 +86,8 @@ class Http2Session::H2Exchange final : public Exchange, public Listed {
   bool has_body_ = false;
   bool continue_due_ = false;
   std::unique_ptr<Http2Trailers> trailers_;
+
+  Onlooker* onlooker_ = nullptr;
 
   // the response
   std::span<nghttp2_nv> block_;        // a head that has not been submitted

@@ -299,7 +299,7 @@ void Http2Session::ends_because(const char* reason) {
 }
 
 void Http2Session::close_streams(const Error& error) {
-  for (auto& exchange : exchanges_) static_cast<H2Exchange&>(exchange).stream().close(error);
+  for (auto& exchange : exchanges_) static_cast<H2Exchange&>(exchange).close(error);
 }
 
 /// Nothing is read any more. What has been packed goes out, streams that are left break off.

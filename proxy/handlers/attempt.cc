@@ -14,7 +14,8 @@ constexpr Duration kTunnelIdle = std::chrono::hours(1);
 /// Pieces of a body that one exchange moves before the others have their turn.
 constexpr unsigned kPiecesPerTurn = 16;
 /// An origin that is silent for this long has its client watched: nobody may be there any more to hear the answer.
-/// Until then even a client that closes its half after the request, as simple ones do, gets it.
+/// Until then even a client that closes its half after the request, as simple ones do, gets it. HTTP/2 tells the two
+/// apart: there its reset is heard at once.
 constexpr Duration kPatience = std::chrono::seconds(1);
 
 }  // namespace
@@ -31,7 +32,7 @@ class Attempt::Silence {
   TimePoint next() {
     was_uploading_ = attempt_.uploading_;
     if (was_uploading_) return std::min(loop().now() + kPatience, whole_);
-    return attempt_.watcher_ ? deadline_ : std::min(deadline_, loop().now() + kPatience);
+    return attempt_.watcher_ || attempt_.watched_ ? deadline_ : std::min(deadline_, loop().now() + kPatience);
   }
 
   /// After a wait that failed: true when it is to be tried again, the clock begun anew or the watcher set to work.
@@ -43,7 +44,7 @@ class Attempt::Silence {
       return true;
     }
     if (error.code != Errc::kTimeout || loop().now() >= deadline_) return false;
-    if (!attempt_.watcher_) {
+    if (!attempt_.watcher_ && !attempt_.watched_) {
       attempt_.watcher_ = attempt_.watch_client();
       attempt_.watcher_.start();
     }
@@ -71,6 +72,7 @@ Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, ups
 
 Task<Attempt::Result> Attempt::run() {
   const TimePoint begun = exchange_.loop().now();
+  watched_ = exchange_.watch(this);
   begin_request();
   if (exchange_.has_body()) {
     uploader_ = upload();
@@ -209,6 +211,12 @@ void Attempt::fail_client(const Error& error) {
   client_error_ = error;
 }
 
+void Attempt::client_departed(const Error& error) {
+  // Whatever it did to be sent away, there is nobody left to answer.
+  if (!client_failed_) fail_client({Errc::kClosed, Side::kDownstream, error.reason});
+  origin_.interrupt_read();
+}
+
 Task<> Attempt::watch_client() {
   const bool gone = co_await exchange_.departed();
   if (!gone) co_return;
@@ -285,6 +293,7 @@ Task<> Attempt::switch_protocols(http::ResponseHead& head) {
     co_return;
   }
   if (watcher_) co_await stop_watching();
+  exchange_.watch(nullptr);  // the tunnel sees it for itself
   const auto ended = co_await tunnel(head);
   if (!ended) request_.error = ended.error().reason;
 }

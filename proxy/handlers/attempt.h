@@ -27,7 +27,7 @@ struct Retrying {
 };
 
 /// Lives in the frame of whoever runs it, on the exchange's loop.
-class Attempt {
+class Attempt : private http::Exchange::Onlooker {
  public:
   enum class Verdict {
     kDone,      ///< answered, broken off after the head, or the client is gone: nothing is left to do
@@ -44,6 +44,7 @@ class Attempt {
   };
 
   Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying);
+  ~Attempt() { exchange_.watch(nullptr); }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
@@ -68,6 +69,7 @@ class Attempt {
   Task<headgate::Result<>> tunnel(http::ResponseHead& head);
 
   // the client, watched while the origin is silent
+  void client_departed(const Error& error) override;
   Task<> watch_client();
   Task<> stop_watching();
   void fail_client(const Error& error);
@@ -91,6 +93,7 @@ class Attempt {
   Task<> watcher_;
   Error client_error_{};
   bool client_failed_ = false;
+  bool watched_ = false;  // client_departed() will tell
 };
 
 }  // namespace headgate::proxy

@@ -76,6 +76,18 @@ class Floods(FloodTest):
         # An attack does not fill the log: seven connections within ten seconds are a line or two.
         self.assertLess(self.edge.count_log("held off: h2_control_flood"), 3)
 
+    def test_requests_of_a_client_that_is_sent_away(self):
+        """They end with it, without an answer that nobody gets, and say why."""
+        go = threading.Event()
+        self.addCleanup(go.set)
+        self.serve(lambda request, connection: go.wait(10) and answer() or answer())
+        client = self.open()
+        client.request("/waits")
+        self.recorder.wait_for(lambda: self.recorder.requests)
+        self.flood(client, [frame(PING, 0, 0, b"12345678") * 100] * 400)
+        record = self.edge.wait_access(lambda record: record["uri"] == "/waits")
+        self.assertEqual((record["status"], record["error"]), (499, "h2_control_flood"))
+
     def test_acknowledgements_that_nobody_reads(self):
         """The answers to pings do not pile up: a client that does not read them is not read from either."""
         self.serve()

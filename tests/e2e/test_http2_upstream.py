@@ -221,6 +221,17 @@ class Sharing(UpstreamTest):
             self.assertEqual(client.fetch("/b").status, 200)
         self.assertEqual(len(origin.connections), 1)
 
+    def test_a_client_that_leaves_an_upload_which_nobody_takes(self):
+        """Its reset is passed on although nothing reads from it and nothing comes from the origin."""
+        gate, origin = self.pair(lambda request: None, settings=[(INITIAL_WINDOW_SIZE, 0)], wide=False)
+        with Http2Client(gate.address) as client:
+            gone = client.request("/", method="POST", body=b"x" * 1000, end=False)
+            request, = origin.wait_requests(1)
+            client.reset(gone)
+            self.assertTrue(request.over.wait(LIMIT))
+            self.assertEqual(request.reset, CANCEL)
+        self.assertEqual(gate.wait_access()["error"], "client_reset")
+
     def test_a_slow_client_does_not_hold_up_others(self):
         block = bytes(1 << 20)
         gate, origin = self.pair(lambda request: request.answer(block if request.path == "/slow" else b"ok"))

@@ -229,6 +229,58 @@ TEST_F(Http2SessionTest, ADepartureIsSeen) {
   EXPECT_FALSE(peer.ended());
 }
 
+/// Notes what it is told, and lets its exchange wait for `go`.
+struct Watching final : Exchange::Onlooker {
+  explicit Watching(Loop& loop) : go(loop) {}
+  void client_departed(const Error& error) override { reasons.emplace_back(error.reason); }
+  Task<> answer(Exchange& exchange) {
+    EXPECT_TRUE(exchange.watch(this));
+    co_await go.wait(kNoDeadline);
+    const ResponseHead head = head_of(200, 0);
+    co_await exchange.respond(head, {});
+  }
+  Event go;
+  std::vector<std::string> reasons;
+};
+
+TEST_F(Http2SessionTest, AnOnlookerIsToldAtOnceAndWhileTheBodyIsOnItsWay) {
+  Watching resetting(loop);
+  Watching leaving(loop);
+  handler.answer = [&](Exchange& exchange) {
+    return exchange.request.target == "/reset" ? resetting.answer(exchange) : leaving.answer(exchange);
+  };
+  auto& peer = open();
+  const auto id = peer.request(post2("/reset"), "begun", true);
+  peer.request(post2("/leave"), "begun", true);
+  peer.settle();
+  peer.more(id, "and ended", true);  // its half is closed: it waits for its answer
+  peer.settle();
+  EXPECT_TRUE(resetting.reasons.empty());
+  nghttp2_submit_rst_stream(peer.client(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+  peer.settle();
+  EXPECT_THAT(resetting.reasons, ElementsAre("client_reset"));
+  EXPECT_TRUE(leaving.reasons.empty());
+  peer.stream.finish();
+  peer.settle();
+  EXPECT_THAT(leaving.reasons, ElementsAre("client_closed"));
+  resetting.go.set();
+  leaving.go.set();
+  peer.run();
+  EXPECT_EQ(resetting.reasons.size() + leaving.reasons.size(), 2u);
+}
+
+TEST_F(Http2SessionTest, AnOnlookerHearsNothingOfAnAnswerThatWasGiven) {
+  Watching watching(loop);
+  handler.answer = [&](Exchange& exchange) { return watching.answer(exchange); };
+  auto& peer = open();
+  const auto id = peer.request(get2("/"));
+  peer.settle();
+  watching.go.set();
+  peer.settle();
+  EXPECT_EQ(peer.heard(id).status(), "200");
+  EXPECT_TRUE(watching.reasons.empty());
+}
+
 TEST_F(Http2SessionTest, TheEndOfTheConnectionEndsEveryWait) {
   handler.answer = [](Exchange& exchange) { return answer_large(exchange, 200'000); };
   auto& peer = open(0);
