@@ -81,6 +81,19 @@ Task<Result<>> Request::respond_grpc_error(int status, const char* reason, std::
   return exchange.respond(head, {});
 }
 
+Task<> Request::break_off(const Error& failure, bool in_trailers) {
+  error = failure.reason;
+  if (!in_trailers || failure.side == Side::kDownstream) {
+    exchange.abort();
+    co_return;
+  }
+  http::Fields trailers;
+  trailers.add("grpc-status", grpc_status(status_of_upstream_failure(failure)));
+  trailers.add("grpc-message", grpc_message(failure.reason, exchange.arena()));
+  // With less content than was declared this breaks off, too.
+  co_await exchange.finish(&trailers);
+}
+
 void Request::append(const routing::Variable& variable, std::string& out) const {
   using Kind = routing::Variable::Kind;
   const auto& head = exchange.request;

@@ -60,6 +60,11 @@ class Request final : public routing::Variables, public RoutePlace {
   /// with the status of gRPC that stands for this one.
   Task<Result<>> respond_error(int status, const char* reason, std::string_view detail = {});
 
+  /// Ends an answer that cannot be completed: broken off, so that nobody takes it for the whole. Where `in_trailers`,
+  /// for a call of gRPC whose server has begun to answer, the stream ends in order with the status that the failure
+  /// stands for, which cannot be mistaken for success either.
+  Task<> break_off(const Error& failure, bool in_trailers);
+
   /// The template filled in, in the arena; bytes that may not stand in a field value are left out.
   std::string_view expand(const routing::Template& text);
 

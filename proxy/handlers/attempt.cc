@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "proxy/grpc.h"
 #include "proxy/handlers/tunnel.h"
 #include "proxy/handlers/upstream_head.h"
 
@@ -17,6 +18,12 @@ constexpr unsigned kPiecesPerTurn = 16;
 /// Until then even a client that closes its half after the request, as simple ones do, gets it. HTTP/2 tells the two
 /// apart: there its reset is heard at once.
 constexpr Duration kPatience = std::chrono::seconds(1);
+
+/// A server of gRPC has begun to answer over HTTP/2, where trailers can still say what became of it.
+bool is_answered_call(const Request& request, const http::ResponseHead& head) {
+  return request.grpc && request.exchange.request.version == http::Version::kHttp2 && head.status == 200 &&
+         is_grpc(head.fields);
+}
 
 }  // namespace
 
@@ -101,12 +108,12 @@ Task<Attempt::Result> Attempt::run() {
     retrying_.body.drop();
     if (const auto kept = (*head)->fields.get(http::FieldId::kKeepAlive)) lease_.told_keep_alive(*kept);
     remove_hop_by_hop((*head)->fields, false);
+    const bool call = is_answered_call(request_, **head);
     request_.start(**head);
     const auto sent = co_await download();
     if (!sent) {
-      request_.error = sent.error().reason;
       result.broken = sent.error().side == Side::kUpstream;
-      exchange_.abort();
+      co_await request_.break_off(sent.error(), call);
     }
   }
   const bool cut_off = uploader_ && !uploader_.done();  // its connection has been cancelled, whatever it says then

@@ -13,7 +13,7 @@ import grpc
 from certs import Authority
 from grpc_echo import EchoClient, EchoServer
 from harness import GateTest
-from http2_client import CANCEL, Http2Client
+from http2_client import CANCEL, Http2Client, INTERNAL_ERROR
 from http2_origin import Http2Origin
 
 LIMIT = 20  # for what should come at once
@@ -22,7 +22,7 @@ CONFIG = """
 listeners: [{{ address: "127.0.0.1:0", h2c: true }}]
 sites:
   - routes:
-      - {{ path: /test.Echo/*, proxy: "{scheme}://127.0.0.1:{port}", max_body: {max_body} }}
+      - {{ path: /test.Echo/*, proxy: "{scheme}://127.0.0.1:{port}", max_body: {max_body}{route} }}
       - {{ path: /small/*, proxy: "{scheme}://127.0.0.1:{port}", max_body: 10 }}
 """
 
@@ -33,8 +33,8 @@ class GrpcTest(GateTest):
         self.addCleanup(server.close)
         return server
 
-    def edge(self, port, scheme="h2c", max_body="64MiB", top="", **more):
-        return self.gate(CONFIG.format(scheme=scheme, port=port, max_body=max_body) + top, **more)
+    def edge(self, port, scheme="h2c", max_body="64MiB", top="", route="", **more):
+        return self.gate(CONFIG.format(scheme=scheme, port=port, max_body=max_body, route=route) + top, **more)
 
     def caller(self, address, **more):
         client = EchoClient(address, **more)
@@ -180,8 +180,73 @@ class Failures(GrpcTest):
         server.kill()
         for call in calls:
             self.assertEqual(call.code(), grpc.StatusCode.UNAVAILABLE)
-        # Its head has been sent: the stream breaks instead.
-        self.assertFails(grpc.StatusCode.INTERNAL, lambda: next(stream))
+        # Its head has been sent: the status comes in trailers.
+        error = self.assertFails(grpc.StatusCode.UNAVAILABLE, lambda: next(stream))
+        self.assertEqual(error.details(), "upstream_truncated")
+        self.assertEqual(gate.wait_access(lambda record: record["uri"].endswith("HoldStream"))["error"], "upstream_truncated")
+
+    def half_answered(self, end, **more):
+        """Calls a server that answers with one message and then does as `end` says."""
+        def serve(request):
+            request.head(200, [("content-type", "application/grpc")])
+            request.data(b"\0\0\0\0\1a")
+            end(request)
+        origin = Http2Origin(serve)
+        self.addCleanup(origin.close)
+        gate = self.edge(origin.port, **more)
+        call = self.caller(gate.address).hold_stream(b"", timeout=LIMIT)
+        self.assertEqual(next(call), b"a")
+        return call
+
+    def test_a_stream_that_is_reset_half_way(self):
+        call = self.half_answered(lambda request: request.break_off(INTERNAL_ERROR))
+        error = self.assertFails(grpc.StatusCode.UNAVAILABLE, lambda: next(call))
+        self.assertEqual(error.details(), "upstream_reset_stream")
+
+    def test_a_message_that_is_cut_off_is_no_success(self):
+        call = self.half_answered(lambda request: (request.data(b"\0\0\0\0\5ab"), request.break_off(INTERNAL_ERROR)))
+        with self.assertRaises(grpc.RpcError) as raised:
+            next(call)
+        self.assertIn(raised.exception.code(), (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL))
+
+    def test_a_stream_that_falls_silent(self):
+        call = self.half_answered(lambda request: None, route=", timeouts: { idle: 300ms }")
+        error = self.assertFails(grpc.StatusCode.DEADLINE_EXCEEDED, lambda: next(call))
+        self.assertEqual(error.details(), "upstream_timeout")
+
+    def test_a_deadline_that_passes_half_way(self):
+        """The edge's own word of it, to a client that does not watch its clock."""
+        def serve(request):
+            request.head(200, [("content-type", "application/grpc")])
+            request.data(b"\0\0\0\0\1a")
+        origin = Http2Origin(serve)
+        self.addCleanup(origin.close)
+        gate = self.edge(origin.port)
+        with Http2Client(gate.address) as client:
+            headers = [("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "300m")]
+            got = client.fetch("/test.Echo/Hold", method="POST", headers=headers)
+        self.assertEqual((got.status, got.body, got.reset), (200, b"\0\0\0\0\1a", None))
+        self.assertEqual(got.trailers, [("grpc-status", "4"), ("grpc-message", "grpc_timeout")])
+
+    def test_a_length_that_was_declared_is_not_made_good_by_trailers(self):
+        def serve(request):
+            request.head(200, [("content-type", "application/grpc"), ("content-length", "10")])
+            request.data(b"\0\0\0\0\1a")
+            request.break_off(INTERNAL_ERROR)
+        origin = Http2Origin(serve)
+        self.addCleanup(origin.close)
+        gate = self.edge(origin.port)
+        with Http2Client(gate.address) as client:
+            got = client.fetch("/test.Echo/Hold", method="POST", headers=[("content-type", "application/grpc")])
+        self.assertEqual((got.reset, got.trailers or None), (INTERNAL_ERROR, None))
+
+    def test_an_answer_that_is_no_grpc_breaks(self):
+        origin = Http2Origin(lambda request: (request.head(), request.data(b"half"), request.break_off(INTERNAL_ERROR)))
+        self.addCleanup(origin.close)
+        gate = self.edge(origin.port)
+        with Http2Client(gate.address) as client:
+            got = client.fetch("/test.Echo/Hold", method="POST", headers=[("content-type", "application/grpc")])
+        self.assertEqual(got.reset, INTERNAL_ERROR)
 
     def test_a_deadline_reaches_the_server(self):
         _, _, client = self.both()
