@@ -27,7 +27,10 @@ class WireStream final : public ByteStream {
       : loop_(loop), side_(side), readable_(loop), writable_(loop) {
     writable_.set();
   }
-  ~WireStream() override { *alive_ = false; }
+  ~WireStream() override {
+    *alive_ = false;
+    if (heir != nullptr) heir->append(output_);
+  }
 
   // --- the peer's part ----------------------------------------------------------------------------------------------
 
@@ -63,6 +66,7 @@ class WireStream final : public ByteStream {
   bool sends_files = true;
   std::size_t fail_at = kUnlimited;    ///< the number of the operation that fails, and of all after it
   std::function<void()> on_wait_read;  ///< called when a reader is about to wait for the peer
+  std::string* heir = nullptr;         ///< gets the output when the stream is destroyed by its owner
 
   std::size_t operations() const { return operations_; }
   std::size_t writes() const { return writes_; }
