@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "base/loop.h"
 #include "base/task.h"
@@ -35,13 +36,15 @@ class Acceptor final : private Readiness {
   bool cancelled() const { return ready_.cancelled(); }
 
   const std::shared_ptr<const BoundListener>& listener() const { return listener_; }
+  /// What is accepted from now on is for this listener, whose sockets are the same.
+  void accept_for(std::shared_ptr<const BoundListener> listener) { listener_ = std::move(listener); }
 
  private:
   void on_events(std::uint32_t events) override;
   UniqueFd accept(SocketAddress& peer);
 
   Loop& loop_;
-  const std::shared_ptr<const BoundListener> listener_;
+  std::shared_ptr<const BoundListener> listener_;
   const std::shared_ptr<UniqueFd> fd_;
   Event ready_;
   Event pause_;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/listener_sockets.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <set>
 #include <system_error>
+
+#include <sys/stat.h>
 
 #include "base/socket.h"
 
@@ -71,8 +72,10 @@ void bind_ip(BoundListener& bound, std::size_t workers) {
 }  // namespace
 
 std::shared_ptr<const BoundListener> bind_listener(const config::Listener& listener, std::size_t workers) {
+  static std::atomic<std::uint64_t> bound_so_far{0};
   auto bound = std::make_shared<BoundListener>();
   bound->config = listener;
+  bound->sockets = ++bound_so_far;
   if (listener.address.kind == config::Address::Kind::kUnix) {
     bind_unix(*bound);
   } else {
@@ -99,28 +102,44 @@ void refuse_taken(const config::Address& address, const BoundListeners& current)
   }
 }
 
+bool means_the_same(const config::Listener& a, const config::Listener& b) {
+  return a.tls == b.tls && a.http2 == b.http2 && a.h2c == b.h2c;
+}
+
+/// The same sockets for a listener that is spoken to differently.
+std::shared_ptr<const BoundListener> with_meaning(const config::Listener& listener, const BoundListener& old) {
+  auto bound = std::make_shared<BoundListener>();
+  bound->config = listener;
+  bound->local = old.local;
+  bound->sockets = old.sockets;
+  return bound;
+}
+
 }  // namespace
 
 BoundListeners bind_listeners(const std::vector<config::Listener>& listeners, const BoundListeners& current,
                               std::size_t workers) {
-  BoundListeners result;
+  BoundListeners result(listeners.size());
   std::set<const BoundListener*> taken;  // two listeners may both ask for a port of the system's choice
-  for (const auto& listener : listeners) {
-    std::shared_ptr<const BoundListener> bound;
+  const auto take = [&](const config::Listener& listener, bool same) -> std::shared_ptr<const BoundListener> {
     for (const auto& old : current) {
-      const bool same = old->config.address.text == listener.address.text && old->config.tls == listener.tls &&
-                        old->config.http2 == listener.http2 && old->config.h2c == listener.h2c;
-      if (same && !taken.contains(old.get())) {
-        bound = old;
-        break;
-      }
+      if (old->config.address.text != listener.address.text || taken.contains(old.get())) continue;
+      if (same && !means_the_same(old->config, listener)) continue;
+      taken.insert(old.get());
+      return old;
     }
-    if (!bound) {
-      refuse_taken(listener.address, current);
-      bound = bind_listener(listener, workers);
+    return nullptr;
+  };
+  for (std::size_t i = 0; i < listeners.size(); ++i) result[i] = take(listeners[i], true);
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    if (result[i]) continue;
+    const auto old = take(listeners[i], false);
+    if (old) {
+      result[i] = with_meaning(listeners[i], *old);
+      continue;
     }
-    taken.insert(bound.get());
-    result.push_back(std::move(bound));
+    refuse_taken(listeners[i].address, current);
+    result[i] = bind_listener(listeners[i], workers);
   }
   return result;
 }

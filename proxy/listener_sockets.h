@@ -17,6 +17,9 @@ namespace headgate::proxy {
 struct BoundListener {
   config::Listener config;
   SocketAddress local;  ///< with the real port
+  /// Names the sockets. Two listeners with one number are the same sockets with another meaning (`tls`, `http2`,
+  /// `h2c`), one after a reload that changed it and one before: whoever accepts from them goes on, for the new one.
+  std::uint64_t sockets = 0;
 
   /// One for each worker; a unix path has one, which all share. Each worker takes a share while the main thread waits;
   /// then the main thread lets go, so that a socket closes with the last worker that accepts from it; with a unix socket
@@ -30,8 +33,8 @@ struct BoundListener {
 
 using BoundListeners = std::vector<std::shared_ptr<const BoundListener>>;
 
-/// Binds what `listeners` name, taking over from `current` what is the same. Main thread. Throws std::system_error
-/// naming the address; nothing has changed then.
+/// Binds what `listeners` name, taking over from `current` what is the same, and the sockets of what has the same
+/// address. Main thread. Throws std::system_error naming the address; nothing has changed then.
 BoundListeners bind_listeners(const std::vector<config::Listener>& listeners, const BoundListeners& current,
                               std::size_t workers);
 

@@ -76,14 +76,19 @@ void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, 
   }
   if (draining_) return;
   for (auto& acceptor : acceptors_) {
-    const bool wanted = std::find(listeners.begin(), listeners.end(), acceptor->listener()) != listeners.end();
+    const bool wanted = std::any_of(listeners.begin(), listeners.end(), [&](const auto& listener) {
+      return listener->sockets == acceptor->listener()->sockets;
+    });
     if (!wanted) acceptor->cancel();  // its task takes what is queued and then frees it
   }
   for (const auto& listener : listeners) {
-    const bool known = std::any_of(acceptors_.begin(), acceptors_.end(), [&](const auto& acceptor) {
-      return acceptor->listener() == listener && !acceptor->cancelled();
+    const auto known = std::find_if(acceptors_.begin(), acceptors_.end(), [&](const auto& acceptor) {
+      return acceptor->listener()->sockets == listener->sockets && !acceptor->cancelled();
     });
-    if (known) continue;
+    if (known != acceptors_.end()) {
+      (*known)->accept_for(listener);
+      continue;
+    }
     acceptors_.push_back(std::make_unique<Acceptor>(loop_, listener, index_));
     accepting_.spawn(accept_from(*acceptors_.back()));
   }

@@ -59,7 +59,12 @@ class Http2Client:
     """Answers come together in `answers` as frames are read. Windows are opened wide unless a test says otherwise."""
 
     def __init__(self, address, tls=None, server_name="localhost", settings=(), preface=True, window=True, timeout=TIMEOUT):
-        self.sock = socket.create_connection(address, timeout)
+        if isinstance(address, str):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout)
+            self.sock.connect(address)
+        else:
+            self.sock = socket.create_connection(address, timeout)
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
             self.sock = tls.wrap_socket(self.sock, server_hostname=server_name)

@@ -10,6 +10,7 @@ import unittest
 
 from client import Broken, Client
 from harness import GateTest, answer, fetch, wait_until
+from http2_client import Http2Client
 
 ONE = "sites: [{ routes: [{ path: /*, respond: { status: 200, body: one } }] }]\n"
 TWO = "sites: [{ routes: [{ path: /*, respond: { status: 200, body: two } }] }]\n"
@@ -117,6 +118,29 @@ class Reload(GateTest):
                 pass  # a kept connection of a listener that is gone may be closed while it is idle
         with self.assertRaises(OSError):
             fetch(extra)
+
+    def test_listeners_change_what_they_speak(self):
+        """HTTP/2 in clear and back, on a port and on a path: the sockets stay, and who is connected stays."""
+        path = self.folder() / "edge.sock"
+        def config(more, body):
+            return (f"listeners: [{{ address: '127.0.0.1:0'{more} }}, {{ address: 'unix:{path}'{more} }}]\n"
+                    f"sites: [{{ routes: [{{ path: /*, respond: {{ status: 200, body: {body} }} }}] }}]\n")
+        edge = self.gate(config("", "one"), listeners=2)
+        address = edge.address
+        with edge.connect() as kept:
+            self.assertEqual(kept.request().text, "one")
+            for body in ("two", "three"):
+                edge.reload(config(", h2c: true", body))
+                for place in (address, str(path)):
+                    with Http2Client(place) as client:
+                        self.assertEqual(client.fetch("/").body, body.encode())
+                    self.assertEqual(fetch(place).text, body)
+                self.assertEqual(kept.request().text, body)
+            edge.reload(config("", "four"))
+            for place in (address, str(path)):
+                self.assertEqual(fetch(place).text, "four")
+                with Http2Client(place) as client, self.assertRaises((Broken, OSError)):
+                    client.fetch("/")
 
     def test_listener_that_cannot_be_had(self):
         with socket.socket() as taken:

@@ -82,6 +82,21 @@ TEST_F(AcceptorTest, TurnsNobodyAwayWhenItEnds) {
   EXPECT_EQ(collector.fds.size(), 100u);
 }
 
+TEST_F(AcceptorTest, GoesOnForAListenerOfAnotherMeaning) {
+  Acceptor acceptor(loop, bound, 0);
+  TaskGroup group(loop);
+  group.spawn(acceptor.run(collector));
+  auto config = bound->config;
+  config.h2c = true;
+  const auto changed = bind_listeners({config}, {bound}, 1);
+  acceptor.accept_for(changed[0]);
+  const UniqueFd client = dial(changed[0]->local);
+  run(loop, until(collector, 1));
+  EXPECT_TRUE(acceptor.listener()->config.h2c);
+  acceptor.cancel();
+  run(loop, ended(group));
+}
+
 TEST_F(AcceptorTest, ClosesTheSocketWithItsEnd) {
   const SocketAddress local = bound->local;
   {

@@ -56,11 +56,38 @@ TEST(ListenerSockets, WhatIsTheSameIsKept) {
   const std::vector<config::Listener> before = {ip_listener("127.0.0.1", 0), ip_listener("127.0.0.2", 0)};
   const auto old = bind_listeners(before, {}, 1);
   auto after = before;
-  after[1].tls = true;  // the same address with another meaning is another listener
+  after[1].tls = true;  // the same address with another meaning is another listener, on the same sockets
   const auto now = bind_listeners(after, old, 1);
   EXPECT_EQ(now[0], old[0]);
   EXPECT_NE(now[1], old[1]);
   EXPECT_TRUE(now[1]->config.tls);
+  EXPECT_EQ(now[1]->sockets, old[1]->sockets);
+  EXPECT_NE(now[1]->sockets, now[0]->sockets);
+  EXPECT_EQ(now[1]->local.to_string(), old[1]->local.to_string());
+}
+
+TEST(ListenerSockets, AUnixPathChangesItsMeaning) {
+  const TemporaryFolder folder;
+  const auto path = folder / "sock";
+  const std::vector<config::Listener> before = {unix_listener(path)};
+  const auto old = bind_listeners(before, {}, 2);
+  auto after = before;
+  after[0].h2c = true;
+  const auto now = bind_listeners(after, old, 2);  // the old one listens still
+  EXPECT_TRUE(now[0]->config.h2c);
+  EXPECT_EQ(now[0]->sockets, old[0]->sockets);
+}
+
+TEST(ListenerSockets, WhatIsTheSameGoesBeforeWhatOnlyHasItsAddress) {
+  auto plain = ip_listener("127.0.0.1", 0);
+  auto h2c = plain;
+  h2c.h2c = true;
+  const auto old = bind_listeners({plain, h2c}, {}, 1);
+  const auto now = bind_listeners({h2c}, old, 1);
+  EXPECT_EQ(now[0], old[1]);
+  const auto swapped = bind_listeners({h2c, plain}, old, 1);
+  EXPECT_EQ(swapped[0], old[1]);
+  EXPECT_EQ(swapped[1], old[0]);
 }
 
 TEST(ListenerSockets, TwoPortsOfTheSystemsChoiceStayTwo) {
