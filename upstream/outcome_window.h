@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many attempts at one server failed within the last seconds: a window that slides, in slices of a twentieth of its
-// length. Each worker writes to a ring of its own, without a locked instruction; whoever asks adds the rings up.
+// length or less. Each worker writes to a ring of its own, without a locked instruction; whoever asks adds the rings up.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -16,17 +17,18 @@ namespace headgate::upstream {
 
 class OutcomeWindow {
  public:
-  static constexpr std::uint64_t kSlices = 20;
   /// What one worker can count in one slice; more is not counted.
   static constexpr std::uint64_t kMostInSlice = (1U << 18) - 1;
 
   OutcomeWindow(std::size_t workers, Duration length)
-      : slice_(std::max<Duration::rep>(1, length.count() / static_cast<Duration::rep>(kSlices))), rings_(workers) {}
+      : shift_(shift_of(length)),
+        slices_(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(length.count()) >> shift_)),
+        rings_(workers) {}
 
   /// That worker's thread.
   void add(std::size_t worker, TimePoint now, bool failed) {
     const std::uint64_t epoch = epoch_of(now);
-    auto& cell = rings_[worker].cells[epoch % kSlices];
+    auto& cell = rings_[worker].cells[epoch % kCells];
     std::uint64_t value = cell.load(std::memory_order_relaxed);
     if (value >> kEpochShift != (epoch & kEpochMask)) value = (epoch & kEpochMask) << kEpochShift;
     if ((value & kMostInSlice) == kMostInSlice) return;
@@ -41,11 +43,11 @@ class OutcomeWindow {
   Sum sum(TimePoint now) const {
     const std::uint64_t last = epoch_of(now);
     const std::uint64_t first =
-        std::max(last >= kSlices ? last - kSlices + 1 : 0, counted_from_.load(std::memory_order_relaxed));
+        std::max(last >= slices_ ? last - slices_ + 1 : 0, counted_from_.load(std::memory_order_relaxed));
     Sum sum;
     for (const auto& ring : rings_) {
       for (std::uint64_t epoch = first; epoch <= last; ++epoch) {
-        const std::uint64_t value = ring.cells[epoch % kSlices].load(std::memory_order_relaxed);
+        const std::uint64_t value = ring.cells[epoch % kCells].load(std::memory_order_relaxed);
         if (value >> kEpochShift != (epoch & kEpochMask)) continue;
         sum.all += value & kMostInSlice;
         sum.failed += value >> kFailedShift & kMostInSlice;
@@ -64,15 +66,24 @@ class OutcomeWindow {
   static constexpr std::uint64_t kOneFailed = std::uint64_t{1} << kFailedShift;
   static constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << (64 - kEpochShift)) - 1;
 
+  // Slices are a power of two of nanoseconds, so that no request has to divide; of a window there are 20 to 39.
+  static constexpr std::uint64_t kLeastSlices = 20;
+  static constexpr std::uint64_t kCells = 64;
+
   struct alignas(64) Ring {
-    std::array<std::atomic<std::uint64_t>, kSlices> cells{};
+    std::array<std::atomic<std::uint64_t>, kCells> cells{};
   };
 
+  static unsigned shift_of(Duration length) {
+    const auto slice = static_cast<std::uint64_t>(length.count()) / kLeastSlices;
+    return slice == 0 ? 0 : static_cast<unsigned>(std::bit_width(slice)) - 1;
+  }
   std::uint64_t epoch_of(TimePoint now) const {
-    return static_cast<std::uint64_t>(now.time_since_epoch().count() / slice_);
+    return static_cast<std::uint64_t>(now.time_since_epoch().count()) >> shift_;
   }
 
-  const Duration::rep slice_;
+  const unsigned shift_;
+  const std::uint64_t slices_;
   std::atomic<std::uint64_t> counted_from_{0};
   std::vector<Ring> rings_;
 };

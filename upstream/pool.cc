@@ -98,6 +98,10 @@ void Pool::adopt() {
     if (member.present || member.in_flight > 0 || !member.endpoint) continue;
     forget(slot);
   }
+  const auto rotates = [](const Member& member) { return member.in_rotation; };
+  const auto first = std::find_if(members_.begin(), members_.end(), rotates);
+  const bool one = first != members_.end() && std::find_if(first + 1, members_.end(), rotates) == members_.end();
+  only_ = one ? static_cast<std::uint32_t>(first - members_.begin()) : Balancer::kNone;
   ramp();
 }
 
@@ -163,19 +167,20 @@ std::optional<Turn> Pool::begin(std::uint32_t slot, bool trial) {
   Member& member = members_[slot];
   if (limited_ && !take_place(member)) return std::nullopt;
   ++member.in_flight;
-  balancer_->began(slot);
-  return Turn(*this, slot, trial);
+  const bool balanced = slot != only_;
+  if (balanced) balancer_->began(slot);
+  return Turn(*this, slot, trial, balanced);
 }
 
 void Pool::end(const Turn& turn) {
   Member& member = members_[turn.slot_];
   --member.in_flight;
   using Outcome = Turn::Outcome;
-  if (turn.outcome_ != Outcome::kNothing) {
+  if (turn.balanced_ && turn.outcome_ != Outcome::kNothing) {
     const bool well = turn.outcome_ == Outcome::kSucceeded;
     balancer_->measured(turn.slot_, well ? std::optional(turn.until_head_) : std::nullopt, side_.loop.now());
   }
-  balancer_->ended(turn.slot_);
+  if (turn.balanced_) balancer_->ended(turn.slot_);
   if (turn.trial_) member.endpoint->release_trial();
   if (limited_ && member.config->max_connections != 0) {
     member.endpoint->free_place();
@@ -222,6 +227,9 @@ Pool::Pick Pool::pick(const Ask& ask) {
 
 /// Passes over servers whose places are all taken.
 Pool::Pick Pool::pick_among(const Ask& ask) {
+  if (only_ != Balancer::kNone && ask.but.empty()) {
+    if (auto turn = begin(only_, false)) return {std::move(turn)};
+  }
   std::uint32_t slot = balancer_->pick({ask.key, ask.but});
   if (slot == Balancer::kNone) return {std::nullopt, Missing::kNobody};
   if (auto turn = begin(slot, false)) return {std::move(turn)};

@@ -31,12 +31,14 @@ class Turn {
       : pool_(std::exchange(other.pool_, nullptr)),
         slot_(other.slot_),
         trial_(other.trial_),
+        balanced_(other.balanced_),
         outcome_(other.outcome_),
         until_head_(other.until_head_) {}
   Turn& operator=(Turn&& other) noexcept {
     std::swap(pool_, other.pool_);
     std::swap(slot_, other.slot_);
     std::swap(trial_, other.trial_);
+    std::swap(balanced_, other.balanced_);
     std::swap(outcome_, other.outcome_);
     std::swap(until_head_, other.until_head_);
     return *this;
@@ -56,11 +58,13 @@ class Turn {
 
  private:
   friend class Pool;
-  Turn(Pool& pool, std::uint32_t slot, bool trial) : pool_(&pool), slot_(slot), trial_(trial) {}
+  Turn(Pool& pool, std::uint32_t slot, bool trial, bool balanced)
+      : pool_(&pool), slot_(slot), trial_(trial), balanced_(balanced) {}
 
   Pool* pool_;
   std::uint32_t slot_;
   bool trial_;
+  bool balanced_;  // the balancer knows of it
   enum class Outcome : std::uint8_t { kNothing, kSucceeded, kFailed } outcome_ = Outcome::kNothing;
   Duration until_head_{};
 };
@@ -142,6 +146,7 @@ class Pool {
   std::vector<Member> members_;                              // by slot
   std::unordered_map<std::uint64_t, std::uint32_t> slots_;   // by Endpoint::id
   std::unordered_map<std::uint64_t, std::uint32_t> tokens_;  // by the cookie's
+  std::uint32_t only_ = Balancer::kNone;  // the one server in rotation, where there is but one: nothing to balance
   std::vector<std::uint32_t> trials_;
   TimePoint trials_since_{};
   TimePoint next_ramp_ = kNoDeadline;  // kNoDeadline: nobody's share is growing
