@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
+#include "base/hash.h"
 #include "base/ip.h"
 #include "config/model.h"
-#include "upstream/hash.h"
 #include "upstream/outcome_window.h"
 
 namespace headgate::upstream {

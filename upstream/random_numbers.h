@@ -4,17 +4,12 @@
 
 #include <cstdint>
 
+#include "base/hash.h"
+
 namespace headgate::upstream {
 
 /// The golden ratio's fraction in 64 bits: multiples of it are spread evenly.
 inline constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-
-/// Every bit of the result depends on every bit of `value`; no two values have the same result (splitmix64's finish).
-inline constexpr std::uint64_t mix(std::uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-  return value ^ (value >> 31);
-}
 
 /// A sequence that its seed decides.
 class RandomNumbers {

@@ -13,9 +13,9 @@
 namespace {
 
 using headgate::Duration;
+using headgate::mix;
 using headgate::TimePoint;
 using headgate::upstream::Balancer;
-using headgate::upstream::mix;
 using headgate::upstream::RandomNumbers;
 using Kind = headgate::config::Balance::Kind;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/handlers/affinity.h"
 
-#include "upstream/hash.h"
+#include "base/hash.h"
 
 namespace headgate::proxy {
 namespace {
@@ -14,7 +14,7 @@ upstream::Sticky::Time today() {
 
 Affinity::Affinity(Request& request, const CompiledUpstream& upstream)
     : request_(request), sticky_(upstream.sticky ? &*upstream.sticky : nullptr) {
-  if (upstream.balance_key) key_ = upstream::hash_of(request.expand(*upstream.balance_key));
+  if (upstream.balance_key) key_ = hash_of(request.expand(*upstream.balance_key));
   if (sticky_ == nullptr) return;
   const auto sent = upstream::Sticky::parse(cookie(request.exchange.request.fields, sticky_->name()));
   if (!sent) return;
