@@ -75,7 +75,7 @@ void Pool::follow() {
 }
 
 void Pool::adopt() {
-  for (auto& member : members_) member.present = false;
+  for (auto& member : members_) member.present = member.wanted = false;
   if (trials_.empty()) trials_since_ = side_.loop.now();
   trials_.clear();
   next_ramp_ = kNoDeadline;
@@ -83,18 +83,19 @@ void Pool::adopt() {
     const std::uint32_t slot = slot_of(entry);
     Member& member = members_[slot];
     member.present = true;
-    // Everybody joins with the whole weight, from which ramp() then takes what slow start asks for.
-    const bool joins = entry.verdict.in_rotation && !member.in_rotation;
-    if (joins) balancer_->set(slot, member.endpoint->id, member.config->weight);
-    member.in_rotation = entry.verdict.in_rotation;
+    // Several of the configuration's servers may lead to one address: it serves when one of them does.
+    member.wanted = member.wanted || entry.verdict.in_rotation;
     member.returned_at = entry.returned_at;
     if (entry.verdict.standing == Standing::kTrial) trials_.push_back(slot);
   }
   for (std::uint32_t slot = 0; slot < members_.size(); ++slot) {
     Member& member = members_[slot];
-    if (member.present && member.in_rotation) continue;
+    // Everybody joins with the whole weight, from which ramp() then takes what slow start asks for.
+    const bool joins = member.wanted && !member.in_rotation;
+    if (joins) balancer_->set(slot, member.endpoint->id, member.config->weight);
+    member.in_rotation = member.wanted;
+    if (member.in_rotation) continue;
     if (member.endpoint) balancer_->set(slot, member.endpoint->id, 0);
-    member.in_rotation = false;
     if (member.present || member.in_flight > 0 || !member.endpoint) continue;
     forget(slot);
   }

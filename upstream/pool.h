@@ -118,6 +118,7 @@ class Pool {
     std::uint32_t in_flight = 0;
     bool in_rotation = false;
     bool present = false;
+    bool wanted = false;  // in rotation from now on
     TimePoint returned_at{};
   };
 

@@ -76,7 +76,8 @@ class PoolTest : public ::testing::Test {
     }(side, holds));
   }
   std::string standing(const std::string& server) {
-    for (const auto& one : monitor.status().at(0).servers) {
+    const auto pools = monitor.status();  // outlives the loop over a part of it
+    for (const auto& one : pools.at(0).servers) {
       if (one.server == server) return std::string(to_string(one.verdict.standing));
     }
     return "nobody";
@@ -252,6 +253,19 @@ TEST_F(PoolTest, ABackupHelpsOut) {
   monitor.drain("api", "127.0.0.1:1000", true);
   until([&] { return pick(pool) == 1001; });
   EXPECT_TRUE(pool.serving());
+}
+
+TEST_F(PoolTest, OneAddressTwiceServesWhenEitherDoes) {
+  auto& first = add(1000);
+  first.address.text = "api.internal:1000";
+  add(1000).backup = true;
+  Pool& pool = make();
+  EXPECT_EQ(picks(pool, 4), (std::map<int, int>{{1000, 4}}));
+  monitor.drain("api", "api.internal:1000", true);
+  until([&] { return standing("api.internal:1000") == "drained"; });
+  EXPECT_EQ(picks(pool, 4), (std::map<int, int>{{1000, 4}}));
+  monitor.drain("api", "127.0.0.1:1000", true);
+  until([&] { return pick(pool) == 0; });
 }
 
 TEST_F(PoolTest, ChecksDecideWhoServes) {
