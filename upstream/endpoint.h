@@ -45,10 +45,13 @@ class Endpoint {
 
   // --- attempts; any worker, for itself ---------------------------------------------------------------------------
 
-  void succeeded(std::size_t worker, TimePoint now) {
+  /// Returns how many errors in a row this has ended.
+  std::uint32_t succeeded(std::size_t worker, TimePoint now) {
     outcomes_.add(worker, now, false);
+    const std::uint32_t row = errors_in_row_.load(std::memory_order_relaxed);
     // Written only where it changes something, so that the line stays in every worker's cache.
-    if (errors_in_row_.load(std::memory_order_relaxed) != 0) errors_in_row_.store(0, std::memory_order_relaxed);
+    if (row != 0) errors_in_row_.store(0, std::memory_order_relaxed);
+    return row;
   }
 
   /// Why the server should be ejected now, by these rules; false: it should not.
@@ -58,6 +61,9 @@ class Endpoint {
     explicit operator bool() const { return errors_in_row != 0 || window.all != 0; }
   };
   Grounds failed(std::size_t worker, TimePoint now, const config::Ejection& rules);
+  /// After succeeded(), which returned `row`: the answer was broken off. It has ended no row, then, but goes on with
+  /// it.
+  Grounds broken_off(std::size_t worker, TimePoint now, const config::Ejection& rules, std::uint32_t row);
 
   /// Nothing that was counted counts any more. The Monitor, when the server is ejected and when it comes back.
   void begin_anew(TimePoint now) {
@@ -90,6 +96,8 @@ class Endpoint {
   void free_place() { places_.fetch_sub(1, std::memory_order_acq_rel); }
 
  private:
+  Grounds grounds(std::uint32_t errors, TimePoint now, const config::Ejection& rules);
+
   OutcomeWindow outcomes_;
   std::atomic<std::uint32_t> errors_in_row_{0};
   std::atomic<std::uint32_t> places_{0};

@@ -35,6 +35,16 @@ class OutcomeWindow {
     cell.store(value + 1 + (failed ? kOneFailed : 0), std::memory_order_relaxed);
   }
 
+  /// Likewise: an attempt that was added as a good one has failed after all.
+  void add_second_thought(std::size_t worker, TimePoint now) {
+    const std::uint64_t epoch = epoch_of(now);
+    auto& cell = rings_[worker].cells[epoch % kSlices];
+    std::uint64_t value = cell.load(std::memory_order_relaxed);
+    if (value >> kEpochShift != (epoch & kEpochMask)) value = (epoch & kEpochMask) << kEpochShift;
+    if ((value >> kFailedShift & kMostInSlice) == kMostInSlice) return;
+    cell.store(value + kOneFailed, std::memory_order_relaxed);
+  }
+
   struct Sum {
     std::uint64_t all = 0;
     std::uint64_t failed = 0;
@@ -53,6 +63,8 @@ class OutcomeWindow {
         sum.failed += value >> kFailedShift & kMostInSlice;
       }
     }
+    // What failed after all may have begun before the window.
+    sum.failed = std::min(sum.failed, sum.all);
     return sum;
   }
 

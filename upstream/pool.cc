@@ -30,21 +30,26 @@ void Turn::succeeded(Duration until_head) {
   outcome_ = Outcome::kSucceeded;
   until_head_ = until_head;
   const auto& endpoint = pool_->members_[slot_].endpoint;
-  endpoint->succeeded(pool_->side_.worker, pool_->side_.loop.now());
+  row_ = endpoint->succeeded(pool_->side_.worker, pool_->side_.loop.now());
   const bool out = trial_ || pool_->roster_->rotation == Rotation::kPanic;
   if (out && endpoint->claim_report()) pool_->side_.monitor.report_alive(endpoint);
 }
 
 void Turn::failed(bool reached) {
-  if (std::exchange(outcome_, Outcome::kFailed) == Outcome::kFailed) return;
+  const auto before = std::exchange(outcome_, Outcome::kFailed);
+  if (before == Outcome::kFailed) return;
   const auto& endpoint = pool_->members_[slot_].endpoint;
   auto& monitor = pool_->side_.monitor;
-  const auto grounds = endpoint->failed(pool_->side_.worker, pool_->side_.loop.now(), pool_->upstream_.ejection);
+  const auto& rules = pool_->upstream_.ejection;
+  const std::size_t worker = pool_->side_.worker;
+  const TimePoint now = pool_->side_.loop.now();
+  const auto grounds = before == Outcome::kSucceeded ? endpoint->broken_off(worker, now, rules, row_)
+                                                     : endpoint->failed(worker, now, rules);
   if (!reached) monitor.report_unreachable(endpoint);
   if (trial_) {
-    monitor.report_trial_failed(endpoint, pool_->upstream_.ejection);
+    monitor.report_trial_failed(endpoint, rules);
   } else if (grounds && endpoint->claim_report()) {
-    monitor.report(endpoint, grounds, pool_->upstream_.ejection);
+    monitor.report(endpoint, grounds, rules);
   }
 }
 

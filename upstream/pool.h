@@ -33,6 +33,7 @@ class Turn {
         trial_(other.trial_),
         balanced_(other.balanced_),
         outcome_(other.outcome_),
+        row_(other.row_),
         until_head_(other.until_head_) {}
   Turn& operator=(Turn&& other) noexcept {
     std::swap(pool_, other.pool_);
@@ -40,6 +41,7 @@ class Turn {
     std::swap(trial_, other.trial_);
     std::swap(balanced_, other.balanced_);
     std::swap(outcome_, other.outcome_);
+    std::swap(row_, other.row_);
     std::swap(until_head_, other.until_head_);
     return *this;
   }
@@ -66,6 +68,7 @@ class Turn {
   bool trial_;
   bool balanced_;  // the balancer knows of it
   enum class Outcome : std::uint8_t { kNothing, kSucceeded, kFailed } outcome_ = Outcome::kNothing;
+  std::uint32_t row_ = 0;  // of errors, that succeeded() has ended
   Duration until_head_{};
 };
 

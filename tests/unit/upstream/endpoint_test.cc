@@ -117,6 +117,36 @@ TEST_F(EndpointTest, ALowRateIsNone) {
   }
 }
 
+TEST_F(EndpointTest, AnAnswerThatIsBrokenOffEndsNoRow) {
+  rules.error_rate = 0;
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(endpoint.failed(0, kStart, rules));
+  for (int i = 0; i < 2; ++i) {
+    const auto row = endpoint.succeeded(0, kStart);
+    EXPECT_FALSE(endpoint.broken_off(0, kStart, rules, row));
+  }
+  const auto row = endpoint.succeeded(1, kStart);
+  EXPECT_EQ(row, 4u);
+  EXPECT_EQ(endpoint.broken_off(1, kStart, rules, row).errors_in_row, 5u);
+}
+
+TEST_F(EndpointTest, AnAnswerThatIsBrokenOffIsOneAttempt) {
+  rules.consecutive_errors = 0;
+  for (int i = 0; i < 9; ++i) {
+    endpoint.succeeded(0, kStart);
+    const auto row = endpoint.succeeded(0, kStart);
+    EXPECT_FALSE(endpoint.broken_off(0, kStart, rules, row));
+  }
+  endpoint.succeeded(0, kStart);
+  const auto row = endpoint.succeeded(0, kStart);
+  const auto grounds = endpoint.broken_off(0, kStart, rules, row);
+  EXPECT_EQ(grounds.window.all, 20u);
+  EXPECT_EQ(grounds.window.failed, 10u);
+  // One that began before the window does not make more failures than attempts.
+  const TimePoint later = kStart + seconds(20);
+  endpoint.broken_off(0, later, rules, 0);
+  EXPECT_EQ(endpoint.recent(later).failed, 0u);
+}
+
 TEST_F(EndpointTest, BeginsAnew) {
   for (int i = 0; i < 4; ++i) endpoint.failed(0, kStart, rules);
   endpoint.begin_anew(kStart);

@@ -163,6 +163,17 @@ TEST_F(PoolTest, ASuccessInBetweenIsNoRow) {
   EXPECT_EQ(monitor.status().at(0).servers.at(0).ejections, 0u);
 }
 
+TEST_F(PoolTest, AnswersThatAreBrokenOffEjectToo) {
+  Pool& pool = make(2);
+  until([&] {
+    auto picked = pool.pick({});
+    if (picked.turn->server().address().port() == 1001) return standing("127.0.0.1:1000") == "ejected";
+    picked.turn->succeeded(1ms);
+    picked.turn->failed(true);
+    return false;
+  });
+}
+
 TEST_F(PoolTest, WhatIsKnownOutlivesAReload) {
   fail(make(3), 1001, 3);
   until([&] { return standing("127.0.0.1:1001") == "ejected" || standing("127.0.0.1:1001") == "trial"; });
