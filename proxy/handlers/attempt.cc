@@ -147,11 +147,17 @@ Attempt::Result Attempt::judge(const Error& error) {
   using Fate = http::ClientExchange::Fate;
   const auto fate = origin_.fate(error);
   const bool whole = is_whole();
-  const bool lost = fate == Fate::kLost && lease_.reused();
-  if (lost) lease_.lost();
-  const bool stale = lost && http::is_idempotent(exchange_.request.method);
+  const bool lost = fate == Fate::kLost;
+  const bool raced = lost && lease_.reused();
+  if (raced) lease_.lost();
+  const bool stale = raced && http::is_idempotent(exchange_.request.method);
   if (whole) exchange_.resume_read();
-  return {whole && (stale || fate == Fate::kUntouched) ? Verdict::kStale : Verdict::kFailed, whole, false, 0, error};
+  Result result;
+  result.verdict = whole && (stale || fate == Fate::kUntouched) ? Verdict::kStale : Verdict::kFailed;
+  result.whole = whole;
+  result.lost = lost;
+  result.error = error;
+  return result;
 }
 
 // --- the request's body -------------------------------------------------------------------------------------------

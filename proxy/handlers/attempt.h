@@ -38,6 +38,7 @@ class Attempt : private http::Exchange::Onlooker {
   struct Result {
     Verdict verdict = Verdict::kDone;
     bool whole = false;   ///< unless kDone: all of the request is still at hand to be sent again
+    bool lost = false;    ///< kFailed: the connection ended without a byte of an answer
     bool broken = false;  ///< kDone, but the origin did not finish its answer
     int status = 0;       ///< kDeclined
     Error error{};        ///< kStale, kFailed
