@@ -75,7 +75,7 @@ class Endpoint {
 
   // --- the one trial request after an ejection ----------------------------------------------------------------------
 
-  /// True for one caller, until release_trial().
+  /// True for one caller, until release_trial(): by who knows no outcome of it, and by the Monitor for the next one.
   bool claim_trial() { return !trial_claimed_.exchange(true, std::memory_order_acq_rel); }
   void release_trial() { trial_claimed_.store(false, std::memory_order_release); }
 

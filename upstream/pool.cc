@@ -187,7 +187,8 @@ void Pool::end(const Turn& turn) {
     balancer_->measured(turn.slot_, well ? std::optional(turn.until_head_) : std::nullopt, side_.loop.now());
   }
   if (turn.balanced_) balancer_->ended(turn.slot_);
-  if (turn.trial_) member.endpoint->release_trial();
+  // A trial that failed was the only one until the Monitor allows the next: it may not have heard of it yet.
+  if (turn.trial_ && turn.outcome_ != Outcome::kFailed) member.endpoint->release_trial();
   if (limited_ && member.config->max_connections != 0) {
     member.endpoint->free_place();
     side_.place_freed();

@@ -109,6 +109,7 @@ void Registry::end_ejections(TimePoint now) {
     auto& record = endpoint->record;
     if (record.passive != Passive::kEjected || record.until > now) continue;
     record.passive = Passive::kTrial;
+    endpoint->release_trial();
     publish_with(*endpoint);
   }
 }

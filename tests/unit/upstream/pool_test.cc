@@ -71,8 +71,12 @@ class PoolTest : public ::testing::Test {
   void until(const std::function<bool()>& holds) {
     run(loop, [](WorkerSide& s, const std::function<bool()>& what) -> Task<> {
       const TimePoint deadline = Clock::now() + 20s;
-      while (!what() && Clock::now() < deadline) co_await s.changes.next(Clock::now() + 20ms);
-      EXPECT_TRUE(what());
+      bool held = what();
+      while (!held && Clock::now() < deadline) {
+        co_await s.changes.next(Clock::now() + 20ms);
+        held = what();
+      }
+      EXPECT_TRUE(held);
     }(side, holds));
   }
   std::string standing(const std::string& server) {
@@ -130,8 +134,11 @@ TEST_F(PoolTest, AFailedTrialEjectsForTwiceTheTime) {
     ask.repeatable = true;
     auto picked = pool.pick(ask);
     const bool tried = picked.turn->server().address().port() == 1001;
-    if (tried) picked.turn->failed(true);
-    return tried;
+    if (!tried) return false;
+    picked.turn->failed(true);
+    picked.turn.reset();
+    EXPECT_NE(pick(pool, ask), 1001) << "a second trial before the Monitor has heard of the first";
+    return true;
   });
   until([&] { return standing("127.0.0.1:1001") == "ejected"; });
   const auto status = monitor.status().at(0).servers.at(1);
