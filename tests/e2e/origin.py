@@ -84,11 +84,12 @@ class OriginConnection:
 
 
 class Origin:
-    """Listens on a free port of 127.0.0.1 (or a unix socket) until close(). `handler(request, connection)` runs in a
-    thread per connection; bytes that it returns are sent; False ends the connection. With read_body=False the handler
+    """Listens until close(): on a free port of 127.0.0.1, on the address and port that are given, or on a unix socket.
+    `handler(request, connection)` runs in a thread per connection; bytes that it returns are sent; False ends the connection. With read_body=False the handler
     reads the body itself. `requests` holds every head that arrived, in order, also of requests that stayed incomplete."""
 
-    def __init__(self, handler=None, read_body=True, tls=None, unix_path=None, send_buffer=0):
+    def __init__(self, handler=None, read_body=True, tls=None, unix_path=None, send_buffer=0, host="127.0.0.1",
+                 port=0):
         self.handler = handler or (lambda request, connection: answer())
         self.read_body = read_body
         self.tls = tls
@@ -108,9 +109,9 @@ class Origin:
         else:
             self.listener = socket.socket()
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.listener.bind(("127.0.0.1", 0))
+            self.listener.bind((host, port))
             self.port = self.listener.getsockname()[1]
-            self.address = f"127.0.0.1:{self.port}"
+            self.address = f"{host}:{self.port}"
         self.url = ("https://" if tls else "http://") + self.address
         self.listener.listen(128)
         self.thread = threading.Thread(target=self._accept, daemon=True)
@@ -183,15 +184,20 @@ class Origin:
             connection.close()
             self.note(lambda: self.live.remove(connection))
 
+    def take(self, connection):
+        """The request that has begun to arrive."""
+        request = OriginRequest(connection.reader.until(b"\r\n\r\n"), connection)
+        self.note(lambda: self.requests.append(request))
+        if self.read_body:
+            connection.read_body(request)
+        return request
+
     def _requests(self, connection):
         while connection.open:
             while not connection.reader.buffer:
                 if not connection.reader.fill():
                     return
-            request = OriginRequest(connection.reader.until(b"\r\n\r\n"), connection)
-            self.note(lambda: self.requests.append(request))
-            if self.read_body:
-                connection.read_body(request)
+            request = self.take(connection)
             result = self.handler(request, connection)
             if result is False:
                 return
