@@ -38,7 +38,7 @@ class OutcomeWindow {
   /// Likewise: an attempt that was added as a good one has failed after all.
   void add_second_thought(std::size_t worker, TimePoint now) {
     const std::uint64_t epoch = epoch_of(now);
-    auto& cell = rings_[worker].cells[epoch % kSlices];
+    auto& cell = rings_[worker].cells[epoch % kCells];
     std::uint64_t value = cell.load(std::memory_order_relaxed);
     if (value >> kEpochShift != (epoch & kEpochMask)) value = (epoch & kEpochMask) << kEpochShift;
     if ((value >> kFailedShift & kMostInSlice) == kMostInSlice) return;

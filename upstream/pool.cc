@@ -53,6 +53,11 @@ void Turn::failed(bool reached) {
   }
 }
 
+bool Turn::was_well() const {
+  const auto recent = pool_->members_[slot_].endpoint->recent(pool_->side_.loop.now());
+  return 2 * recent.failed <= recent.all;
+}
+
 // --- following the roster
 // ---------------------------------------------------------------------------------------------
 

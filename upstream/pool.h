@@ -57,6 +57,8 @@ class Turn {
   void succeeded(Duration until_head);
   /// Connect errors, resets (also after succeeded()), timeouts, 502, 503, 504. `reached`: there was a connection.
   void failed(bool reached);
+  /// Most of the server's attempts of the last seconds went well.
+  bool was_well() const;
 
  private:
   friend class Pool;

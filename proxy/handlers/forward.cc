@@ -103,9 +103,10 @@ class Delivery final : public Retrying {
     if (result.error.side != Side::kUpstream || !result.whole || !repeatable_ || tried_.size() > attempts_)
       return false;
     if (!rules_.retries_on(timed_out ? RetryOn::k504 : RetryOn::kResetBeforeResponse)) return false;
-    // A server that dies takes all that it has not answered with it, at one moment, and will take no more: those
-    // requests are no load that retrying multiplies, and the budget would let most of them fail.
-    return pool_.has_other(tried_) && (result.lost || active_.may_retry());
+    if (!pool_.has_other(tried_)) return false;
+    // A server that was well and dies takes all that it has not answered with it, at one moment, and will take no more:
+    // those requests are no load that retrying multiplies, and the budget would let most of them fail.
+    return (result.lost && turn_->was_well()) || active_.may_retry();
   }
 
   /// A server's answer is the client's, whatever it says, unless another server will be asked.
