@@ -94,7 +94,7 @@ void write_upstream_requests(const Family& family, const Snapshot& now, std::siz
 void write_upstream_in_flight(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
   const auto& series = *now.servers[item];
   std::uint64_t sum = 0;
-  series.each([&](const ServerCells& cells) { sum += cells.in_flight.value(); });
+  series.each([&](const ServerCells& cells) { sum += cells.in_flight.value() + cells.tunnels.value(); });
   const auto& [upstream, pool, server] = series.labels;
   out.sample(family.name, {{"upstream", upstream}, {"pool", pool}, {"server", server}}, sum);
 }

@@ -201,8 +201,8 @@ class alignas(64) RouteCells {
 
 /// What was asked of one server.
 struct alignas(64) ServerCells {
-  Counter in_flight;
-  Counter tunnels;      ///< of those, that have become one: nobody waits for their end
+  Counter in_flight;    ///< attempts under way, but for
+  Counter tunnels;      ///< those that have become one: they may last for days, and nobody waits for their end
   Counter reuse_races;  ///< kept connections that it closed while a request was on its way
   CodeCounts codes;     ///< one for each attempt
 };

@@ -87,6 +87,13 @@ class SeriesTable {
     if (const auto found = entries_.find(key_of(labels)); found != entries_.end()) found->second.name(generation);
   }
 
+  /// The series of these labels; null: there is none of its own.
+  std::shared_ptr<const One> find(const Labels& labels) {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(key_of(labels));
+    return found != entries_.end() ? found->second.series : nullptr;
+  }
+
   /// What is there now, in the order of the labels.
   std::vector<std::shared_ptr<const One>> all() const {
     std::vector<std::shared_ptr<const One>> series;

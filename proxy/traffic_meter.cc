@@ -57,6 +57,22 @@ void AttemptMeter::failed(const Error& error) {
   target_.server->codes.add(error.side == Side::kDownstream ? 499 : status_of_upstream_failure(error));
 }
 
+ServerTraffic traffic_of(const observe::Series<observe::ServerCells, 3>& series) {
+  ServerTraffic sum;
+  series.each([&](const observe::ServerCells& cells) {
+    sum.in_flight += cells.in_flight.value();
+    sum.tunnels += cells.tunnels.value();
+    sum.reuse_races += cells.reuse_races.value();
+  });
+  return sum;
+}
+
+std::optional<ServerTraffic> traffic_of(observe::Metrics& metrics, std::string_view upstream, std::string_view pool,
+                                        std::string_view server) {
+  const auto series = metrics.servers.find({upstream, pool, server});
+  return series ? std::optional(traffic_of(*series)) : std::nullopt;
+}
+
 int status_of_upstream_failure(const Error& error) {
   // Only the end of shutdown_grace cancels what waits for an origin.
   if (error.code == Errc::kCancelled || error.code == Errc::kUnavailable) return 503;

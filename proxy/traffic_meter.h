@@ -4,6 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/result.h"
@@ -50,9 +54,16 @@ class TrafficMeter {
 class AttemptMeter {
  public:
   explicit AttemptMeter(const TrafficMeter::Target& target) : target_(target) { target_.server->in_flight.add(1); }
-  ~AttemptMeter() { target_.server->in_flight.subtract(1); }
+  ~AttemptMeter() { (tunnel_ ? target_.server->tunnels : target_.server->in_flight).subtract(1); }
   AttemptMeter(const AttemptMeter&) = delete;
   AttemptMeter& operator=(const AttemptMeter&) = delete;
+
+  /// It is a tunnel from now on: a drain does not wait for its end. Once.
+  void became_tunnel() {
+    target_.server->tunnels.add(1);
+    target_.server->in_flight.subtract(1);
+    tunnel_ = true;
+  }
 
   /// It comes after another one of the same request.
   void is_retry() { target_.pool->retries.add(1); }
@@ -70,10 +81,25 @@ class AttemptMeter {
 
  private:
   const TrafficMeter::Target target_;
+  bool tunnel_ = false;
 };
 
-/// What a client is told of a failure on the upstream's side: 503 when nobody can be asked or the program is stopping, 504
-/// or 502.
+/// Upstream, pool, server as written.
+using ServerKey = std::tuple<std::string, std::string, std::string>;
+
+/// What is under way at one server, all workers added up.
+struct ServerTraffic {
+  std::uint64_t in_flight = 0;  ///< attempts, without
+  std::uint64_t tunnels = 0;    ///< those that have become one
+  std::uint64_t reuse_races = 0;
+};
+ServerTraffic traffic_of(const observe::Series<observe::ServerCells, 3>& series);
+/// Nothing: it is not counted by its name (observe::Metrics::kMostServers). Any thread.
+std::optional<ServerTraffic> traffic_of(observe::Metrics& metrics, std::string_view upstream, std::string_view pool,
+                                        std::string_view server);
+
+/// What a client is told of a failure on the upstream's side: 503 when nobody can be asked or the program is stopping,
+/// 504 or 502.
 int status_of_upstream_failure(const Error& error);
 
 /// Tells the tables which routes the generation has, those without requests included.

@@ -69,13 +69,15 @@ class Attempt::Silence {
   bool was_uploading_ = false;
 };
 
-Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying)
+Attempt::Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying,
+                 AttemptMeter& meter)
     : request_(request),
       exchange_(request.exchange),
       timeouts_(timeouts),
       lease_(lease),
       origin_(lease.exchange(exchange_.loop(), own_, timeouts.idle)),
-      retrying_(retrying) {}
+      retrying_(retrying),
+      meter_(meter) {}
 
 Task<Attempt::Result> Attempt::run() {
   const TimePoint begun = exchange_.loop().now();
@@ -315,6 +317,7 @@ Task<headgate::Result<>> Attempt::tunnel(http::ResponseHead& head) {
   remove_hop_by_hop(head.fields, true);
   const auto client = co_await exchange_.upgrade(head);
   if (!client) co_return client.error();
+  meter_.became_tunnel();
   const auto origin = origin_.upgrade();
   TunnelEnd client_end{*client->stream, client->early};
   TunnelEnd origin_end{*origin.stream, origin.early};

@@ -6,6 +6,7 @@
 #include "http/client_exchange.h"
 #include "proxy/handlers/body_copy.h"
 #include "proxy/request.h"
+#include "proxy/traffic_meter.h"
 #include "upstream/server.h"
 
 namespace headgate::proxy {
@@ -44,7 +45,8 @@ class Attempt : private http::Exchange::Onlooker {
     Error error{};        ///< kStale, kFailed
   };
 
-  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying);
+  Attempt(Request& request, const config::UpstreamTimeouts& timeouts, upstream::Lease& lease, Retrying& retrying,
+          AttemptMeter& meter);
   ~Attempt() { exchange_.watch(nullptr); }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
@@ -88,6 +90,7 @@ class Attempt : private http::Exchange::Onlooker {
   std::optional<http::Http1ClientExchange> own_;
   http::ClientExchange& origin_;
   Retrying& retrying_;
+  AttemptMeter& meter_;
   bool upgrade_asked_ = false;
   bool uploading_ = false;
   Task<> uploader_;

@@ -196,7 +196,7 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream) {
       again = !late && delivery.may_pass_over();
       continue;
     }
-    Attempt attempt(request, timeouts, *lease, delivery);
+    Attempt attempt(request, timeouts, *lease, delivery, meter);
     const auto result = co_await attempt.run();
     switch (result.verdict) {
       case Attempt::Verdict::kDone:

@@ -66,7 +66,8 @@ TEST_F(ExpositionTest, AddsUpTheWorkers) {
   metrics_.routes.cells(1, {"shop.test", "/api/*"}, 1).count(0, 200, 4ms);
   metrics_.routes.cells(1, {"shop.test", "/api/*"}, 1).count(2, 502, 4ms);
   auto& server = metrics_.servers.cells(1, {"api", "blue", "127.0.0.1:1"}, 1);
-  server.in_flight.add(3);
+  server.in_flight.add(2);
+  server.tunnels.add(1);
   server.codes.add(502);
   metrics_.pools.cells(0, {"api", "blue"}, 1).retries.add(1);
   const std::string text = whole(Exposition(metrics_, figures_));

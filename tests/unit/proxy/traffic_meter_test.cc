@@ -169,6 +169,23 @@ TEST_F(TrafficMeterTest, AFailedAttemptCountsAsWhatTheClientIsTold) {
                 {"127.0.0.1:1 502", 1}, {"127.0.0.1:1 503", 1}, {"127.0.0.1:1 504", 1}, {"127.0.0.1:1 499", 2}}));
 }
 
+TEST_F(TrafficMeterTest, ATunnelIsCountedApart) {
+  const Generation generation(1, read_config(kConfig), monitor());
+  const TrafficMeter meter(metrics_, 0, generation);
+  const auto traffic = [&] { return *traffic_of(metrics_, "one", "default", "127.0.0.1:1"); };
+  {
+    const AttemptMeter request(meter.target(0, 0));
+    AttemptMeter other(meter.target(0, 0));
+    EXPECT_EQ(traffic().in_flight, 2u);
+    other.became_tunnel();
+    EXPECT_EQ(traffic().in_flight, 1u);
+    EXPECT_EQ(traffic().tunnels, 1u);
+  }
+  EXPECT_EQ(traffic().in_flight, 0u);
+  EXPECT_EQ(traffic().tunnels, 0u);
+  EXPECT_FALSE(traffic_of(metrics_, "one", "default", "127.0.0.1:9").has_value());
+}
+
 // --- through a real worker ------------------------------------------------------------------------------------------
 
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
