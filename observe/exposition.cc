@@ -99,6 +99,14 @@ void write_upstream_in_flight(const Family& family, const Snapshot& now, std::si
   out.sample(family.name, {{"upstream", upstream}, {"pool", pool}, {"server", server}}, sum);
 }
 
+void write_upstream_reuse_races(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.servers[item];
+  std::uint64_t sum = 0;
+  series.each([&](const ServerCells& cells) { sum += cells.reuse_races.value(); });
+  const auto& [upstream, pool, server] = series.labels;
+  out.sample(family.name, {{"upstream", upstream}, {"pool", pool}, {"server", server}}, sum);
+}
+
 void write_upstream_durations(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
   const auto& series = *now.pools[item];
   DurationHistogram::Sum sum;
@@ -111,6 +119,27 @@ void write_upstream_retries(const Family& family, const Snapshot& now, std::size
   std::uint64_t sum = 0;
   series.each([&](const PoolCells& cells) { sum += cells.retries.value(); });
   out.sample(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
+}
+
+// --- what is decided about servers and pools ------------------------------------------------------------------------
+
+std::size_t server_states(const Snapshot& now) {
+  return std::min(now.figures.servers.size(), Metrics::kMostServers);
+}
+std::size_t pool_states(const Snapshot& now) {
+  return std::min(now.figures.pools.size(), Metrics::kMostPools);
+}
+
+template <auto kFigure>
+void write_server_state(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& state = now.figures.servers[item];
+  out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}, {"server", state.server}},
+             std::uint64_t{state.*kFigure});
+}
+
+void write_panic(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& state = now.figures.pools[item];
+  out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}}, std::uint64_t{state.panic});
 }
 
 // --- by listener ----------------------------------------------------------------------------------------------------
@@ -213,6 +242,14 @@ constexpr Family kFamilies[] = {
      write_upstream_in_flight},
     {"headgate_upstream_retries_total", "counter", "Attempts after the first one of a request.", pools,
      write_upstream_retries},
+    {"headgate_upstream_reuse_races_total", "counter", "Kept connections closed by a server under a request.", servers,
+     write_upstream_reuse_races},
+    {"headgate_upstream_healthy", "gauge", "1 when the server is well and takes requests.", server_states,
+     write_server_state<&ServerState::healthy>},
+    {"headgate_upstream_ejections_total", "counter", "Times that live traffic had the server taken out.", server_states,
+     write_server_state<&ServerState::ejections>},
+    {"headgate_upstream_panic", "gauge", "1 when no server of the pool is well, and all are used.", pool_states,
+     write_panic},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
     {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
      write_http2_protections},

@@ -13,6 +13,17 @@
 
 namespace headgate::observe {
 
+/// What is decided about a server of a pool of the configuration in force.
+struct ServerState {
+  std::string upstream, pool, server;
+  bool healthy = false;
+  std::uint64_t ejections = 0;
+};
+struct PoolState {
+  std::string upstream, pool;
+  bool panic = false;
+};
+
 /// What the program knows beside the tables; taken at the moment of the scrape.
 struct ProgramFigures {
   std::string version;
@@ -23,6 +34,8 @@ struct ProgramFigures {
   std::uint64_t access_log_dropped = 0;
   std::uint64_t workers = 0;
   std::vector<std::pair<std::string, std::int64_t>> certificates;  ///< name and seconds left; names are unlike
+  std::vector<ServerState> servers;  ///< no two of one name; at most Metrics::kMostServers are told
+  std::vector<PoolState> pools;      ///< likewise; Metrics::kMostPools
 
   // of the process; a negative number: the system did not tell
   double started_at = 0;  ///< seconds since 1970

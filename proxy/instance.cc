@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/instance.h"
 
-#include <malloc.h>
-#include <sched.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <iterator>
 #include <map>
 #include <system_error>
+
+#include <malloc.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
 
 #include "base/log.h"
 #include "proxy/admin/admin_server.h"
@@ -61,6 +61,25 @@ std::vector<std::pair<std::string, std::int64_t>> seconds_left(const tls::Certif
     if (!fresh) known->second = std::min(known->second, left);
   }
   return {ends.begin(), ends.end()};
+}
+
+/// A name with several addresses is one server, and well when one of them is.
+void take_server_states(upstream::Monitor& monitor, observe::ProgramFigures& figures) {
+  std::map<ServerKey, std::uint64_t> ejections;
+  for (auto& one : monitor.ejections()) ejections[{one.upstream, one.pool, one.server}] = one.count;
+  for (const auto& pool : monitor.status()) {
+    figures.pools.push_back({pool.upstream, pool.pool, pool.rotation == upstream::Rotation::kPanic});
+    const std::size_t first = figures.servers.size();
+    for (const auto& server : pool.servers) {
+      // Its addresses stand one after another.
+      if (figures.servers.size() == first || figures.servers.back().server != server.server) {
+        const auto count = ejections.find({pool.upstream, pool.pool, server.server});
+        figures.servers.push_back(
+            {pool.upstream, pool.pool, server.server, false, count == ejections.end() ? 0 : count->second});
+      }
+      if (server.verdict.standing == upstream::Standing::kServing) figures.servers.back().healthy = true;
+    }
+  }
 }
 
 /// What a reload cannot change.
@@ -201,7 +220,9 @@ void Instance::follow_certificates() {
 }
 
 /// Keeps the store for as long as it is watched: its generation may go first.
-Task<> Instance::watch(std::shared_ptr<tls::CertificateStore> certificates) { co_await certificates->watch(loop_); }
+Task<> Instance::watch(std::shared_ptr<tls::CertificateStore> certificates) {
+  co_await certificates->watch(loop_);
+}
 
 Instance::ReloadOutcome Instance::reload() {
   auto outcome = try_reload();
@@ -285,7 +306,7 @@ Worker::Figures Instance::figures() const {
   return sum;
 }
 
-observe::Exposition Instance::exposition() const {
+observe::Exposition Instance::exposition() {
   observe::ProgramFigures figures;
   figures.version = kVersion;
   figures.generation = generation_->number;
@@ -295,6 +316,7 @@ observe::Exposition Instance::exposition() const {
   figures.access_log_dropped = access_log_.dropped();
   figures.workers = workers_.size();
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
+  take_server_states(monitor_, figures);
   figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
   figures.cpu_seconds = process_cpu_seconds();
   figures.resident_bytes = process_resident_bytes();
@@ -310,14 +332,20 @@ Task<> Instance::follow_signals() {
     signals_->ready.clear();
     while (const int signal = signals_->take()) {
       switch (signal) {
-        case SIGHUP: reload(); break;
+        case SIGHUP:
+          reload();
+          break;
         case SIGUSR1:
           log::reopen();
           access_log_.reopen();
           log::info("logs reopened");
           break;
-        case SIGUSR2: log::error("SIGUSR2: not available yet: upgrading the binary in place"); break;
-        default: stop(); break;
+        case SIGUSR2:
+          log::error("SIGUSR2: not available yet: upgrading the binary in place");
+          break;
+        default:
+          stop();
+          break;
       }
     }
   }
@@ -346,12 +374,12 @@ Task<> Instance::finish() {
   });
   co_await joined.wait(kNoDeadline);
   joiner.join();
-  monitor_.stop();
   const std::filesystem::path file = std::filesystem::path(generation_->config.state_dir) / kTicketFile;
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
   if (admin_) co_await admin_->stop();
   co_await metrics_server_->stop();
+  monitor_.stop();  // the metrics ask it
   house_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");

@@ -42,7 +42,7 @@ class Instance {
   ReloadOutcome reload();
   const Generation& generation() const { return *generation_; }
   Worker::Figures figures() const;
-  observe::Exposition exposition() const;  ///< of this moment
+  observe::Exposition exposition();  ///< of this moment
   std::uint64_t connections() const { return connections_.total(); }
   bool draining() const { return draining_; }
   TimePoint started_at() const { return started_at_; }

@@ -60,6 +60,20 @@ class ExpositionTest : public testing::Test {
   ProgramFigures figures_;
 };
 
+TEST_F(ExpositionTest, TellsWhatIsDecidedAboutServers) {
+  figures_.servers = {{"api", "blue", "127.0.0.1:1", true, 0}, {"api", "blue", "127.0.0.1:2", false, 3}};
+  figures_.pools = {{"api", "blue", false}, {"api", "green", true}};
+  const std::string text = whole(Exposition(metrics_, figures_));
+  const std::string one = "{upstream=\"api\",pool=\"blue\",server=\"127.0.0.1:1\"} ";
+  const std::string two = "{upstream=\"api\",pool=\"blue\",server=\"127.0.0.1:2\"} ";
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_healthy" + one + "1\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_healthy" + two + "0\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_ejections_total" + one + "0\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_ejections_total" + two + "3\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_panic{upstream=\"api\",pool=\"blue\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_panic{upstream=\"api\",pool=\"green\"} 1\n"));
+}
+
 TEST_F(ExpositionTest, AddsUpTheWorkers) {
   using namespace std::chrono_literals;
   metrics_.routes.cells(0, {"shop.test", "/api/*"}, 1).count(0, 200, 2ms);
@@ -69,6 +83,7 @@ TEST_F(ExpositionTest, AddsUpTheWorkers) {
   server.in_flight.add(2);
   server.tunnels.add(1);
   server.codes.add(502);
+  server.reuse_races.add(4);
   metrics_.pools.cells(0, {"api", "blue"}, 1).retries.add(1);
   const std::string text = whole(Exposition(metrics_, figures_));
   const std::string labels = "{site=\"shop.test\",route=\"/api/*\",method=\"GET\"";
@@ -79,6 +94,7 @@ TEST_F(ExpositionTest, AddsUpTheWorkers) {
   const std::string asked = "upstream=\"api\",pool=\"blue\",server=\"127.0.0.1:1\"";
   EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_requests_total{" + asked + ",code=\"502\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_in_flight{" + asked + "} 3\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_reuse_races_total{" + asked + "} 4\n"));
   EXPECT_THAT(text, HasSubstr("\nheadgate_upstream_retries_total{upstream=\"api\",pool=\"blue\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nheadgate_config_generation 4\n"));
   EXPECT_THAT(text, HasSubstr("\nheadgate_build_info{version=\"1.2.3\"} 1\n"));
