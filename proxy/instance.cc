@@ -28,6 +28,7 @@ namespace {
 
 constexpr const char* kTicketFile = "ticket_keys";
 constexpr Duration kHouseInterval = std::chrono::seconds(5);
+constexpr Duration kTellingWorkers = std::chrono::seconds(5);
 constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 
 std::size_t worker_count(const config::Config& config) {
@@ -144,6 +145,7 @@ Instance::Instance(std::string config_file, config::Config config)
     : config_file_(std::move(config_file)),
       signals_(std::make_unique<Signals>(loop_)),
       monitor_(worker_count(config), config.dns, events_),
+      overrides_(monitor_),
       generation_(std::make_shared<const Generation>(1, std::move(config), monitor_)),
       house_alarm_(loop_),
       tasks_(loop_),
@@ -187,6 +189,7 @@ void Instance::prepare_state_dir() {
     return;
   }
   if (const auto saved = load_file(dir / kTicketFile)) tickets_->restore(*saved);
+  overrides_.restore(dir);
 }
 
 void Instance::start_workers() {
@@ -325,6 +328,49 @@ observe::Exposition Instance::exposition() {
   return observe::Exposition(metrics_, std::move(figures));
 }
 
+StatusFacts Instance::status() {
+  StatusFacts facts;
+  facts.version = kVersion;
+  facts.generation = generation_->number;
+  facts.uptime_s = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_at_).count();
+  facts.draining = draining_;
+  const auto figures = this->figures();
+  facts.requests = figures.requests;
+  facts.in_flight = figures.in_flight;
+  facts.connections = connections();
+  for (const auto& listener : listeners_)
+    facts.listeners.emplace_back(listener->local.to_string(), listener->config.tls);
+  facts.now = std::chrono::system_clock::now();
+  facts.config = &generation_->config;
+  facts.pools = monitor_.status();
+  for (const auto& series : metrics_.servers.all()) {
+    const auto& [upstream, pool, server] = series->labels;
+    facts.traffic[{upstream, pool, server}] = traffic_of(*series);
+  }
+  for (auto& one : monitor_.ejections()) facts.ejections[{one.upstream, one.pool, one.server}] = one.count;
+  facts.drains = monitor_.drains();
+  return facts;
+}
+
+Task<> Instance::workers_told() {
+  if (workers_ended_) co_return;
+  struct Round {
+    Round(Loop& loop, std::size_t workers) : done(loop), left(workers) {}
+    Event done;
+    std::size_t left;  // this thread's
+  };
+  const auto round = std::make_shared<Round>(loop_, workers_.size());
+  for (auto& worker : workers_) {
+    worker->post([this, round] {
+      loop_.post([round] {
+        if (--round->left == 0) round->done.set();
+      });
+    });
+  }
+  // One that ends at this moment does not answer; it sends nothing anywhere either.
+  co_await round->done.wait(deadline_after(loop_.now(), kTellingWorkers));
+}
+
 Task<> Instance::follow_signals() {
   for (;;) {
     const Wake wake = co_await signals_->ready.wait(kNoDeadline);
@@ -374,12 +420,13 @@ Task<> Instance::finish() {
   });
   co_await joined.wait(kNoDeadline);
   joiner.join();
+  workers_ended_ = true;
   const std::filesystem::path file = std::filesystem::path(generation_->config.state_dir) / kTicketFile;
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
   if (admin_) co_await admin_->stop();
   co_await metrics_server_->stop();
-  monitor_.stop();  // the metrics ask it
+  monitor_.stop();  // those two ask it
   house_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");

@@ -9,7 +9,9 @@
 #include "config/load.h"
 #include "observe/events.h"
 #include "observe/exposition.h"
+#include "proxy/admin/status_json.h"
 #include "proxy/listener_sockets.h"
+#include "proxy/overrides.h"
 #include "proxy/worker.h"
 
 namespace headgate::proxy {
@@ -41,8 +43,15 @@ class Instance {
   };
   ReloadOutcome reload();
   const Generation& generation() const { return *generation_; }
+  std::shared_ptr<const Generation> shared_generation() const { return generation_; }
   Worker::Figures figures() const;
   observe::Exposition exposition();  ///< of this moment
+  StatusFacts status();              ///< likewise; not to be kept over a wait
+  upstream::Monitor& monitor() { return monitor_; }
+  observe::Metrics& metrics() { return metrics_; }
+  Overrides& overrides() { return overrides_; }
+  /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
+  Task<> workers_told();
   std::uint64_t connections() const { return connections_.total(); }
   bool draining() const { return draining_; }
   TimePoint started_at() const { return started_at_; }
@@ -67,6 +76,7 @@ class Instance {
   std::unique_ptr<Signals> signals_;  // before any thread
   observe::Events events_;
   upstream::Monitor monitor_;
+  Overrides overrides_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
@@ -86,6 +96,7 @@ class Instance {
   std::uint64_t reloads_refused_ = 0;
   std::function<void()> on_ready_;
   bool draining_ = false;
+  bool workers_ended_ = false;
 };
 
 /// Leaves the signals that an instance handles to it. Must run before the process starts any thread.

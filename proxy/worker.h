@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -53,6 +54,9 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   /// Takes what waits in the accept queues, accepts no more, finishes what is under way until `deadline`, then breaks
   /// off; the thread ends by itself. A second call with an earlier deadline hastens it. Does not wait.
   void stop(TimePoint deadline);
+
+  /// Has the worker's thread call it, after everything that it was told before. Never, once the thread has ended.
+  void post(std::function<void()> function) { loop_.post(std::move(function)); }
 
   /// Waits for the thread.
   void join();

@@ -135,8 +135,9 @@ bool Registry::drain(const std::string& upstream, const std::string& server, boo
     known = known || std::any_of(pool->servers.begin(), pool->servers.end(),
                                  [&](const auto& one) { return one.config->address.text == server; });
   }
-  if (!known) return false;
   const ServerName name(upstream, server);
+  // What is drained may have left the file since; it can be given back all the same.
+  if (!known && (drained || drained_.count(name) == 0)) return false;
   const bool changed = drained ? drained_.insert(name).second : drained_.erase(name) > 0;
   if (!changed) return true;
   log::info("upstream {}, server {}: {}", upstream, server, drained ? "drained" : "undrained");

@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "proxy/admin/answer.h"
 #include "proxy/admin/metrics_server.h"
+#include "proxy/admin/server_resource.h"
+#include "proxy/admin/status_json.h"
 #include "proxy/instance.h"
 #include "proxy/state_file.h"
-#include "proxy/version.h"
 
 namespace headgate::proxy {
 namespace {
@@ -54,22 +56,6 @@ bool equal_secrets(std::string_view a, std::string_view b) {
     difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b.empty() ? 0 : b[i % b.size()]);
   }
   return difference == 0;
-}
-
-std::string error_json(std::string_view code, std::string_view message) {
-  return json{{"error", {{"code", code}, {"message", message}}}}.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-Task<> respond(http::Exchange& exchange, int status, std::string body) {
-  http::ResponseHead head;
-  head.status = status;
-  const bool is_json = body.starts_with('{');
-  head.fields.add(http::FieldId::kContentType, "Content-Type",
-                  is_json ? "application/json" : "text/plain; charset=utf-8");
-  head.fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
-  body += '\n';
-  head.content_length = body.size();
-  co_await exchange.respond(head, body);
 }
 
 }  // namespace
@@ -140,63 +126,39 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
     const bool ready = !instance_.draining();
     co_await respond(exchange, ready ? 200 : 503, ready ? "ready" : "draining");
   } else if (!authorised(exchange)) {
-    co_await respond(exchange, 401,
-                     error_json("unauthorised", token_.empty() ? "requests of web pages are not answered without admin.token_file"
-                                                              : "send Authorization: Bearer with the token of admin.token_file"));
+    co_await respond(
+        exchange, 401,
+        error_json("unauthorised", token_.empty() ? "requests of web pages are not answered without admin.token_file"
+                                                  : "send Authorization: Bearer with the token of admin.token_file"));
   } else if (path == "/v1/status" && reads) {
-    co_await respond(exchange, 200, status_json());
+    co_await respond(exchange, 200, status_json(instance_.status()));
   } else if (path == "/metrics" && reads) {
     auto exposition = instance_.exposition();
     co_await respond_metrics(exchange, exposition);
   } else if (path == "/v1/config" && reads) {
     const auto& generation = instance_.generation();
     const json answer = {{"generation", generation.number}, {"yaml", config::dump(generation.config)}};
-    co_await respond(exchange, 200, answer.dump(-1, ' ', false, json::error_handler_t::replace));
+    co_await respond(exchange, 200, to_text(answer));
   } else if (path == "/v1/reload" && request.method == http::Method::kPost) {
-    const auto outcome = instance_.reload();
-    std::string lines;
-    for (const auto& line : outcome.messages) (lines += lines.empty() ? "" : "\n") += line;
-    if (outcome.applied) {
-      const json answer = {
-          {"applied", true}, {"generation", instance_.generation().number}, {"warnings", outcome.messages}};
-      co_await respond(exchange, 200, answer.dump(-1, ' ', false, json::error_handler_t::replace));
-    } else {
-      co_await respond(exchange, 400, error_json("reload_refused", lines));
-    }
+    co_await reload(exchange);
+  } else if (const auto server = parse_server_path(path)) {
+    co_await respond_server(exchange, instance_, *server);
   } else {
     co_await respond(exchange, 404, error_json("not_found", "no such resource: see docs/operations.md"));
   }
 }
 
-std::string AdminServer::status_json() const {
-  const auto& generation = instance_.generation();
-  const auto figures = instance_.figures();
-  json status = {
-      {"version", kVersion},
-      {"generation", generation.number},
-      {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - instance_.started_at()).count()},
-      {"draining", instance_.draining()},
-      {"requests", figures.requests},
-      {"in_flight", figures.in_flight},
-      {"connections", instance_.connections()},
-      {"listeners", json::array()},
-      {"upstreams", json::array()},
-  };
-  for (const auto& listener : instance_.listeners()) {
-    status["listeners"].push_back({{"address", listener->local.to_string()}, {"tls", listener->config.tls}});
+Task<> AdminServer::reload(http::Exchange& exchange) {
+  const auto outcome = instance_.reload();
+  std::string lines;
+  for (const auto& line : outcome.messages) (lines += lines.empty() ? "" : "\n") += line;
+  if (!outcome.applied) {
+    co_await respond(exchange, 400, error_json("reload_refused", lines));
+    co_return;
   }
-  for (const auto& upstream : generation.config.upstreams) {
-    json pools = json::array();
-    for (const auto& pool : upstream.pools) {
-      json servers = json::array();
-      for (const auto& server : pool.servers) {
-        servers.push_back({{"address", server.address.text}, {"weight", server.weight}});
-      }
-      pools.push_back({{"name", pool.name}, {"servers", std::move(servers)}});
-    }
-    status["upstreams"].push_back({{"name", upstream.name}, {"pools", std::move(pools)}});
-  }
-  return status.dump(-1, ' ', false, json::error_handler_t::replace);
+  const json answer = {
+      {"applied", true}, {"generation", instance_.generation().number}, {"warnings", outcome.messages}};
+  co_await respond(exchange, 200, to_text(answer));
 }
 
 }  // namespace headgate::proxy

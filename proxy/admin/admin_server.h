@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control API on its own listener (docs/operations.md): what the commands `reload` and `status` talk to. It runs on
-// the main thread, away from traffic; a slow or broken caller costs no request anything.
+// The control API on its own listener (docs/operations.md): what the commands `reload`, `status` and
+// `drain` talk to. It runs on the main thread, away from traffic; a slow or broken caller costs no request anything.
+// Here is who may ask, and which resource answers; the resources have files of their own.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,8 @@ class Instance;
 /// Main thread only; outlived by the instance.
 class AdminServer final : private http::Handler, private Acceptor::Sink {
  public:
-  /// Binds and begins to serve. Throws what binding throws, and std::runtime_error for a token file that cannot be read.
+  /// Binds and begins to serve. Throws what binding throws, and std::runtime_error for a token file that cannot be
+  /// read.
   AdminServer(Loop& loop, Instance& instance, const config::Admin& settings);
   ~AdminServer();
 
@@ -32,7 +34,7 @@ class AdminServer final : private http::Handler, private Acceptor::Sink {
 
   bool authorised(const http::Exchange& exchange) const;
   bool from_a_web_page(const http::Exchange& exchange) const;
-  std::string status_json() const;
+  Task<> reload(http::Exchange& exchange);
 
   Loop& loop_;
   Instance& instance_;

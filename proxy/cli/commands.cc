@@ -35,6 +35,23 @@ void add_explain(CLI::App& app, Options& options) {
   command.add_option("url", options.url, "http://host/path, https://host/path, or /path")->required()->type_name("URL");
 }
 
+void add_server(CLI::App& command, Options& options) {
+  add_file(command, options);
+  command.add_option("upstream", options.upstream, "the upstream's name")->required()->type_name("UPSTREAM");
+  command.add_option("server", options.server, "its address as the file writes it")->required()->type_name("SERVER");
+}
+
+void add_drains(CLI::App& app, Options& options) {
+  auto& drain = *app.add_subcommand("drain", "send no new requests to a server, over reloads and restarts");
+  add_server(drain, options);
+  drain.add_flag("--wait", options.wait, "return when no request is in flight there; tunnels do not count");
+  drain.add_option("--timeout", options.wait_timeout, "how long to wait; exit 1 when it was not enough")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  drain.add_flag("--force", options.force, "even when no other server of its pool is left");
+  add_server(*app.add_subcommand("undrain", "take a drained server back"), options);
+}
+
 int run_command(const CLI::App& app, const Options& options, const Programs& programs) {
   const std::string name = app.get_subcommands().front()->get_name();
   if (name == "check") return check(options);
@@ -42,6 +59,8 @@ int run_command(const CLI::App& app, const Options& options, const Programs& pro
   if (name == "explain") return explain(options);
   if (name == "reload") return reload(options);
   if (name == "status") return status(options);
+  if (name == "drain") return drain(options);
+  if (name == "undrain") return undrain(options);
   if (name == "version") return version();
   if (name == "demo") return programs.demo();
   const auto file = find_config_file(options.file);
@@ -69,6 +88,7 @@ int run(int argc, const char* const* argv, const Programs& programs) {
   add_file(status_command, options);
   status_command.add_flag("--json", options.json, "as the admin API gives it");
   add_file(*app.add_subcommand("reload", "make the running instance read its configuration again"), options);
+  add_drains(app, options);
   app.add_subcommand("version", "print the versions of this program and its libraries");
 
   try {

@@ -11,6 +11,12 @@ struct Options {
   std::string file;   ///< of -c; empty: the first of the default places that exists
   std::string admin;  ///< of --admin; empty: what the configuration says
   bool json = false;  ///< status
+  // drain, undrain
+  std::string upstream;
+  std::string server;
+  bool wait = false;
+  bool force = false;
+  std::string wait_timeout = "10m";
   // explain
   std::string method = "GET";
   std::vector<std::string> headers;  ///< "K: V"
@@ -24,6 +30,8 @@ int dump(const Options& options);
 int explain(const Options& options);
 int reload(const Options& options);
 int status(const Options& options);
+int drain(const Options& options);
+int undrain(const Options& options);
 int version();
 
 }  // namespace headgate::cli

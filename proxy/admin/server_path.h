@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The paths below /v1/upstreams/ that name a server of an upstream, as clients may write them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace headgate::proxy {
+
+/// /v1/upstreams/NAME/servers/ADDR[/ACTION]
+struct ServerPath {
+  std::string upstream;
+  std::string server;
+  enum class Action { kNone, kDrain, kUndrain } action = Action::kNone;
+};
+
+/// Nothing: it is another resource, or an escape is not one. NAME and ADDR are percent-encoded (RFC 3986 section 2.1)
+/// where they have to be; a slash in ADDR, as in unix:/path, may also stand as it is. Pure.
+std::optional<ServerPath> parse_server_path(std::string_view path);
+
+}  // namespace headgate::proxy

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/admin/status_json.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "observe/access_line.h"
+#include "proxy/admin/answer.h"
+
+namespace headgate::proxy {
+namespace {
+
+using nlohmann::json;
+using upstream::PoolStatus;
+using upstream::ServerStatus;
+
+const char* text_of(upstream::Health health) {
+  using upstream::Health;
+  switch (health) {
+    case Health::kUnchecked:
+      return "unchecked";
+    case Health::kUnknown:
+      return "unknown";
+    case Health::kHealthy:
+      return "healthy";
+    case Health::kUnhealthy:
+      return "unhealthy";
+  }
+  return "unknown";
+}
+
+/// To the millisecond; null for what is not known.
+json seconds(double value) {
+  return value < 0 ? json() : json(std::round(value * 1000) / 1000);
+}
+
+/// "connect_refused" is a token of the access log; people are told in words.
+std::string in_words(std::string reason) {
+  const bool token = std::all_of(reason.begin(), reason.end(),
+                                 [](char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+  if (token) std::replace(reason.begin(), reason.end(), '_', ' ');
+  return reason;
+}
+
+json moment_before(std::chrono::system_clock::time_point now, double seconds) {
+  if (seconds < 0) return {};
+  const auto ago =
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(seconds));
+  observe::LineTime time;
+  time.set(now - ago);
+  return time.rfc3339();
+}
+
+json share_of(const upstream::OutcomeWindow::Sum& sum) {
+  if (sum.all == 0) return {};
+  return std::round(static_cast<double>(sum.failed) / static_cast<double>(sum.all) * 10'000) / 10'000;
+}
+
+/// One address of a server. What is counted by name is that of all its addresses.
+json server_json(const StatusFacts& facts, const ServerKey& key, const config::Server& server,
+                 const ServerStatus& status) {
+  const auto ejections = facts.ejections.find(key);
+  json told = {
+      {"address", server.address.text},
+      {"resolved", status.address.empty() ? json() : json(status.address)},
+      {"weight", server.weight},
+      {"backup", server.backup},
+      {"state", upstream::to_string(status.verdict.standing)},
+      {"in_rotation", status.verdict.in_rotation},
+      {"health", text_of(status.health)},
+      {"reason", in_words(status.reason)},
+      {"since", moment_before(facts.now, status.for_seconds)},
+      {"for_s", seconds(status.for_seconds)},
+      {"trial_in_s", seconds(status.ejected_for)},
+      {"ejections", status.ejections},
+      {"ejections_total", ejections == facts.ejections.end() ? 0 : ejections->second},
+      {"ejection_refused", status.verdict.ejection_refused},
+      {"recent",
+       {{"requests", status.recent.all}, {"failed", status.recent.failed}, {"error_share", share_of(status.recent)}}},
+      {"override", status.drained},
+  };
+  const auto traffic = facts.traffic.find(key);
+  const bool counted = traffic != facts.traffic.end();
+  told["in_flight"] = counted ? json(traffic->second.in_flight) : json();
+  told["tunnels"] = counted ? json(traffic->second.tunnels) : json();
+  told["reuse_races"] = counted ? json(traffic->second.reuse_races) : json();
+  return told;
+}
+
+json pool_json(const StatusFacts& facts, const config::Upstream& upstream, const config::Pool& pool) {
+  json servers = json::array();
+  const auto known = std::find_if(facts.pools.begin(), facts.pools.end(), [&](const PoolStatus& one) {
+    return one.upstream == upstream.name && one.pool == pool.name;
+  });
+  const std::vector<ServerStatus> none;
+  for (const auto& status : known == facts.pools.end() ? none : known->servers) {
+    const auto server = std::find_if(pool.servers.begin(), pool.servers.end(),
+                                     [&](const auto& one) { return one.address.text == status.server; });
+    if (server == pool.servers.end()) continue;
+    servers.push_back(server_json(facts, {upstream.name, pool.name, status.server}, *server, status));
+  }
+  const auto rotation = known == facts.pools.end() ? upstream::Rotation::kNone : known->rotation;
+  return {{"name", pool.name}, {"rotation", upstream::to_string(rotation)}, {"servers", std::move(servers)}};
+}
+
+bool has_server(const config::Config& config, const std::string& upstream, const std::string& server) {
+  return std::any_of(config.upstreams.begin(), config.upstreams.end(), [&](const auto& one) {
+    return one.name == upstream && std::any_of(one.pools.begin(), one.pools.end(), [&](const auto& pool) {
+             return std::any_of(pool.servers.begin(), pool.servers.end(),
+                                [&](const auto& each) { return each.address.text == server; });
+           });
+  });
+}
+
+}  // namespace
+
+std::string status_json(const StatusFacts& facts) {
+  json status = {
+      {"version", facts.version},         {"generation", facts.generation}, {"uptime_s", facts.uptime_s},
+      {"draining", facts.draining},       {"requests", facts.requests},     {"in_flight", facts.in_flight},
+      {"connections", facts.connections}, {"listeners", json::array()},     {"upstreams", json::array()},
+      {"overrides", json::array()},
+  };
+  for (const auto& [address, tls] : facts.listeners)
+    status["listeners"].push_back({{"address", address}, {"tls", tls}});
+  for (const auto& upstream : facts.config->upstreams) {
+    json pools = json::array();
+    for (const auto& pool : upstream.pools) pools.push_back(pool_json(facts, upstream, pool));
+    status["upstreams"].push_back({{"name", upstream.name}, {"pools", std::move(pools)}});
+  }
+  for (const auto& [upstream, server] : facts.drains) {
+    status["overrides"].push_back({{"upstream", upstream},
+                                   {"server", server},
+                                   {"drained", true},
+                                   {"in_effect", has_server(*facts.config, upstream, server)}});
+  }
+  return to_text(status);
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/overrides.h"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "proxy/state_file.h"
+#include "tests/unit/proxy/edge.h"
+
+namespace headgate::proxy {
+namespace {
+
+using Drains = upstream::Monitor::Drains;
+
+const Drains kTwo = {{"api", "127.0.0.1:1"}, {"http://127.0.0.1:2", "unix:/run/a \"b\".sock"}};
+
+TEST(OverridesText, ComesBack) {
+  EXPECT_EQ(read_overrides(overrides_text(kTwo)), kTwo);
+  EXPECT_EQ(read_overrides(overrides_text({})), Drains());
+  EXPECT_EQ(read_overrides(R"({"version": 1, "later": [1, 2]})"), Drains());
+}
+
+TEST(OverridesText, WhatIsDamagedIsNone) {
+  const std::string whole = overrides_text(kTwo);
+  for (std::size_t length = 0; length < whole.size() - 2; ++length) {
+    EXPECT_FALSE(read_overrides(whole.substr(0, length))) << length;
+  }
+  for (const char* text : {"null", "[]", "{}", "1", R"({"version": 2, "drained": []})", R"({"version": "1"})",
+                           R"({"version": 1, "drained": {}})", R"({"version": 1, "drained": [1]})",
+                           R"({"version": 1, "drained": [{"upstream": "a"}]})",
+                           R"({"version": 1, "drained": [{"upstream": "a", "server": null}]})", "\xff\xfe"}) {
+    EXPECT_FALSE(read_overrides(text)) << text;
+  }
+}
+
+class OverridesTest : public testing::Test {
+ protected:
+  OverridesTest()
+      : watched_(monitor_.watch(read_config(R"(
+upstreams: { api: { servers: ["127.0.0.1:1", "127.0.0.1:2"] } }
+sites: [{ routes: [{ path: /*, proxy: api }] }]
+)"))) {}
+
+  const TemporaryFolder folder_;
+  const std::string file_ = folder_ / "overrides.json";
+  observe::Events events_;
+  upstream::Monitor monitor_{1, config::Dns(), events_};
+  std::vector<upstream::UpstreamWatch> watched_;
+};
+
+TEST_F(OverridesTest, EachChangeIsSaved) {
+  Overrides overrides(monitor_);
+  overrides.restore(folder_ / ".");
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kDone);
+  EXPECT_EQ(read_overrides(*load_file(file_)), (Drains{{"api", "127.0.0.1:2"}}));
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", false), Overrides::Outcome::kDone);
+  EXPECT_EQ(read_overrides(*load_file(file_)), Drains());
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:3", true), Overrides::Outcome::kUnknown);
+}
+
+TEST_F(OverridesTest, IsInEffectAfterARestart) {
+  ASSERT_TRUE(save_privately(file_, overrides_text({{"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}})));
+  Overrides overrides(monitor_);
+  overrides.restore(folder_ / ".");
+  const auto pools = monitor_.status();
+  ASSERT_EQ(pools.size(), 1u);
+  EXPECT_FALSE(pools[0].servers[0].drained);
+  EXPECT_TRUE(pools[0].servers[1].drained);
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kDone);
+  EXPECT_EQ(read_overrides(*load_file(file_)),
+            (Drains{{"api", "127.0.0.1:1"}, {"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}}));
+  EXPECT_EQ(overrides.drain("gone", "127.0.0.1:9", false), Overrides::Outcome::kDone) << "given back without effect";
+  EXPECT_EQ(overrides.drain("gone", "127.0.0.1:9", false), Overrides::Outcome::kUnknown);
+}
+
+TEST_F(OverridesTest, ADamagedFileIsPutAside) {
+  ASSERT_TRUE(save_privately(file_, "{ half"));
+  Overrides overrides(monitor_);
+  overrides.restore(folder_ / ".");
+  EXPECT_EQ(load_file(file_ + ".damaged"), "{ half");
+  EXPECT_EQ(load_file(file_), std::nullopt);
+  EXPECT_EQ(monitor_.drains(), Drains());
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kDone);
+}
+
+TEST_F(OverridesTest, WhatCannotBeSavedIsDoneAllTheSame) {
+  Overrides overrides(monitor_);
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kNotSaved) << "no folder";
+  overrides.restore(folder_ / "missing");
+  EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kNotSaved);
+  EXPECT_EQ(monitor_.drains().size(), 2u);
+}
+
+}  // namespace
+}  // namespace headgate::proxy
