@@ -171,6 +171,7 @@ int Instance::run() {
   tasks_.spawn(follow_signals());
   tasks_.spawn(keep_house());
   follow_certificates();
+  events_.add("started", {{"version", kVersion}});
   if (on_ready_) on_ready_();
   loop_.run();
   return 0;
@@ -230,6 +231,11 @@ Task<> Instance::watch(std::shared_ptr<tls::CertificateStore> certificates) {
 Instance::ReloadOutcome Instance::reload() {
   auto outcome = try_reload();
   ++(outcome.applied ? reloads_applied_ : reloads_refused_);
+  if (outcome.applied) {
+    events_.add("reloaded", {{"generation", std::to_string(generation_->number)}});
+  } else {
+    events_.add("reload_refused", {{"reason", outcome.messages.empty() ? std::string() : outcome.messages.front()}});
+  }
   return outcome;
 }
 
@@ -406,6 +412,7 @@ void Instance::stop() {
   }
   draining_ = true;
   log::info("stopping: {} requests under way", figures().in_flight);
+  events_.add("stopping", {});
   const TimePoint deadline = Clock::now() + generation_->config.shutdown_grace;
   for (auto& worker : workers_) worker->stop(deadline);
   tasks_.spawn(finish());

@@ -49,12 +49,14 @@ class Instance {
   StatusFacts status();              ///< likewise; not to be kept over a wait
   upstream::Monitor& monitor() { return monitor_; }
   observe::Metrics& metrics() { return metrics_; }
+  observe::Events& events() { return events_; }
   Overrides& overrides() { return overrides_; }
   /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
   Task<> workers_told();
   std::uint64_t connections() const { return connections_.total(); }
   bool draining() const { return draining_; }
   TimePoint started_at() const { return started_at_; }
+  std::chrono::system_clock::time_point started_at_wall_clock() const { return started_at_wall_clock_; }
 
  private:
   class Signals;

@@ -22,6 +22,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMostConnections = 64;
+/// At the end readers of events are given this long to take the last ones.
+constexpr Duration kLastWords = std::chrono::seconds(1);
 
 /// What is made meanwhile belongs to its owner alone. Only at start, while no other thread makes files.
 struct OwnerAlone {
@@ -69,7 +71,8 @@ AdminServer::AdminServer(Loop& loop, Instance& instance, const config::Admin& se
               .body_idle_timeout = std::chrono::seconds(10),
               .keepalive_timeout = std::chrono::seconds(30)},
       acceptor_(loop, listener_, 0),
-      tasks_(loop) {
+      tasks_(loop),
+      events_(loop, instance.events(), instance.started_at_wall_clock()) {
   listener_->fds.clear();
   tasks_.spawn(acceptor_.run(*this));
   log::info("listening on {} (admin)", listener_->local.to_string());
@@ -79,6 +82,9 @@ AdminServer::~AdminServer() = default;
 
 Task<> AdminServer::stop() {
   acceptor_.cancel();
+  events_.close();
+  for (auto& connection : connections_) connection.drain();
+  co_await tasks_.join(deadline_after(loop_.now(), kLastWords));
   for (auto& connection : connections_) connection.cancel();
   co_await tasks_.join(kNoDeadline);
 }
@@ -132,6 +138,8 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
                                                   : "send Authorization: Bearer with the token of admin.token_file"));
   } else if (path == "/v1/status" && reads) {
     co_await respond(exchange, 200, status_json(instance_.status()));
+  } else if (path == "/v1/events" && reads) {
+    co_await events_.respond(exchange);
   } else if (path == "/metrics" && reads) {
     auto exposition = instance_.exposition();
     co_await respond_metrics(exchange, exposition);

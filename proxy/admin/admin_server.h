@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control API on its own listener (docs/operations.md): what the commands `reload`, `status` and
-// `drain` talk to. It runs on the main thread, away from traffic; a slow or broken caller costs no request anything.
+// The control API on its own listener (docs/operations.md): what the commands `reload`, `status`, `drain` and
+// `events` talk to. It runs on the main thread, away from traffic; a slow or broken caller costs no request anything.
 // Here is who may ask, and which resource answers; the resources have files of their own.
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "base/task_group.h"
 #include "proxy/acceptor.h"
+#include "proxy/admin/events_stream.h"
 #include "proxy/connection.h"
 
 namespace headgate::proxy {
@@ -23,7 +24,7 @@ class AdminServer final : private http::Handler, private Acceptor::Sink {
   AdminServer(Loop& loop, Instance& instance, const config::Admin& settings);
   ~AdminServer();
 
-  /// Takes no more connections and ends those there are. Awaited before the loop ends.
+  /// Takes no more connections, tells readers of events the last ones, and ends. Awaited before the loop ends.
   Task<> stop();
 
  private:
@@ -44,6 +45,7 @@ class AdminServer final : private http::Handler, private Acceptor::Sink {
   Acceptor acceptor_;
   TaskGroup tasks_;
   ConnectionList connections_;
+  EventsStream events_;
 };
 
 }  // namespace headgate::proxy

@@ -176,8 +176,10 @@ Parsed<AdminReply> parse_reply(std::string_view text) {
   return reply;
 }
 
-Parsed<AdminReply> call_admin(const config::Address& address, const AdminRequest& request) {
-  const TimePoint deadline = Clock::now() + request.timeout;
+namespace {
+
+/// Connected, and the request sent; or why not.
+Parsed<UniqueFd> send_request(const config::Address& address, const AdminRequest& request, TimePoint deadline) {
   const auto failed = [&](int error) { return ParseError{"cannot reach " + address.text + ": " + error_text(error)}; };
   const auto targets = resolve(address);
   if (!targets) return targets.error();
@@ -190,15 +192,100 @@ Parsed<AdminReply> call_admin(const config::Address& address, const AdminRequest
   if (!fd) return failed(error);
   std::string text = request.method + " " + request.path + " HTTP/1.1\r\nHost: headgate\r\nConnection: close\r\n";
   if (!request.token.empty()) text += "Authorization: Bearer " + request.token + "\r\n";
-  text += "Content-Length: 0\r\n\r\n";
+  if (!request.last_event_id.empty()) text += "Last-Event-ID: " + request.last_event_id + "\r\n";
+  if (request.method != "GET") text += "Content-Length: 0\r\n";
+  text += "\r\n";
   error = send_all(fd.get(), text, deadline);
   if (error != 0) return failed(error);
-  std::string answer;
-  error = receive_all(fd.get(), answer, deadline);
-  if (error != 0) return failed(error);
+  return fd;
+}
+
+Parsed<AdminReply> read_whole(const config::Address& address, int fd, std::string answer, TimePoint deadline) {
+  if (const int error = receive_all(fd, answer, deadline)) {
+    return ParseError{"cannot reach " + address.text + ": " + error_text(error)};
+  }
   auto reply = parse_reply(answer);
   if (!reply) return ParseError{address.text + ": " + reply.error().message};
   return reply;
+}
+
+/// What comes next; empty at the end of the connection, or `error`.
+std::string receive_some(int fd, TimePoint deadline, int& error) {
+  std::array<char, 16 * 1024> block;
+  for (;;) {
+    const ssize_t got = ::recv(fd, block.data(), block.size(), 0);
+    error = 0;
+    if (got >= 0) return {block.data(), static_cast<std::size_t>(got)};
+    error = errno;
+    if (error == EAGAIN || error == EINTR) error = wait_for(fd, POLLIN, deadline);
+    if (error != 0) return {};
+  }
+}
+
+}  // namespace
+
+bool ChunkReader::read(std::string_view text, const std::function<void(std::string_view)>& piece) {
+  constexpr std::size_t kLongestLine = 256;
+  while (!text.empty() && state_ != State::kEnd) {
+    if (state_ == State::kData) {
+      const auto data = text.substr(0, left_);
+      piece(data);
+      text.remove_prefix(data.size());
+      left_ -= data.size();
+      if (left_ == 0) state_ = State::kDataEnd;
+      continue;
+    }
+    line_ += text.front();
+    text.remove_prefix(1);
+    if (line_.size() > kLongestLine) return false;
+    if (!line_.ends_with("\r\n")) continue;
+    if (state_ == State::kDataEnd) {
+      if (line_.size() != 2) return false;
+      state_ = State::kSize;
+    } else {
+      const auto [end, error] = std::from_chars(line_.data(), line_.data() + line_.size(), left_, 16);
+      if (error != std::errc() || end == line_.data()) return false;
+      state_ = left_ == 0 ? State::kEnd : State::kData;
+    }
+    line_.clear();
+  }
+  return true;
+}
+
+Parsed<AdminReply> call_admin(const config::Address& address, const AdminRequest& request) {
+  const TimePoint deadline = Clock::now() + request.timeout;
+  const auto fd = send_request(address, request, deadline);
+  if (!fd) return fd.error();
+  return read_whole(address, fd->get(), {}, deadline);
+}
+
+Parsed<AdminReply> follow_admin(const config::Address& address, const AdminRequest& request,
+                                const std::function<void(std::string_view)>& piece) {
+  constexpr std::string_view kHeadEnd = "\r\n\r\n";
+  TimePoint deadline = Clock::now() + request.timeout;
+  const auto fd = send_request(address, request, deadline);
+  if (!fd) return fd.error();
+  const auto broken = [&](const std::string& why) { return ParseError{address.text + ": " + why}; };
+  std::string text;
+  int error = 0;
+  while (text.find(kHeadEnd) == std::string::npos) {
+    const std::string more = receive_some(fd->get(), deadline, error);
+    if (error != 0) return broken(error_text(error));
+    if (more.empty() || text.size() > kMostBytes) return broken("the answer was cut off");
+    text += more;
+  }
+  const auto head_end = text.find(kHeadEnd) + kHeadEnd.size();
+  if (!text.starts_with("HTTP/1.1 200 ")) return read_whole(address, fd->get(), std::move(text), deadline);
+  ChunkReader chunks;
+  std::string more = text.substr(head_end);
+  for (;;) {
+    if (!chunks.read(more, piece)) return broken("the answer is not one of headgate");
+    if (chunks.finished()) return AdminReply{200, {}};
+    deadline = Clock::now() + request.timeout;
+    more = receive_some(fd->get(), deadline, error);
+    if (error != 0) return broken(error_text(error));
+    if (more.empty()) return broken("the answer was cut off");
+  }
 }
 
 }  // namespace headgate::cli

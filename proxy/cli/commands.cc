@@ -61,6 +61,7 @@ int run_command(const CLI::App& app, const Options& options, const Programs& pro
   if (name == "status") return status(options);
   if (name == "drain") return drain(options);
   if (name == "undrain") return undrain(options);
+  if (name == "events") return events(options);
   if (name == "version") return version();
   if (name == "demo") return programs.demo();
   const auto file = find_config_file(options.file);
@@ -89,6 +90,10 @@ int run(int argc, const char* const* argv, const Programs& programs) {
   status_command.add_flag("--json", options.json, "as the admin API gives it");
   add_file(*app.add_subcommand("reload", "make the running instance read its configuration again"), options);
   add_drains(app, options);
+  auto& events_command = *app.add_subcommand("events", "print what happens, as it happens");
+  add_file(events_command, options);
+  events_command.add_flag("--all", options.all, "first what is kept of what has happened");
+  events_command.add_flag("--json", options.json, "one JSON object a line");
   app.add_subcommand("version", "print the versions of this program and its libraries");
 
   try {

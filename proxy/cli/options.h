@@ -10,13 +10,15 @@ namespace headgate::cli {
 struct Options {
   std::string file;   ///< of -c; empty: the first of the default places that exists
   std::string admin;  ///< of --admin; empty: what the configuration says
-  bool json = false;  ///< status
+  bool json = false;  ///< status, events
   // drain, undrain
   std::string upstream;
   std::string server;
   bool wait = false;
   bool force = false;
   std::string wait_timeout = "10m";
+  // events
+  bool all = false;
   // explain
   std::string method = "GET";
   std::vector<std::string> headers;  ///< "K: V"
@@ -32,6 +34,7 @@ int reload(const Options& options);
 int status(const Options& options);
 int drain(const Options& options);
 int undrain(const Options& options);
+int events(const Options& options);
 int version();
 
 }  // namespace headgate::cli

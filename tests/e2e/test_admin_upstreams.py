@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators' side of upstreams: what status says of each server and why, drains that wait and last, the
-metrics of servers."""
+"""The operators' side of upstreams: what status says of each server and why, drains that wait and last, events told
+live and after a reconnect, the metrics of servers."""
 
 import json
 import re
@@ -9,13 +9,47 @@ import threading
 import unittest
 import urllib.parse
 
-from client import Broken
-from harness import PROGRAM, GateTest, answer, fetch, wait_until, write_files
+from client import Broken, Client
+from harness import PROGRAM, GateTest, Lines, answer, fetch, wait_until, write_files
 from test_metrics import Scrape
 from test_proxy_upstreams import free_port
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
 UPGRADE = [("Upgrade", "echo"), ("Connection", "Upgrade")]
+
+
+class EventReader:
+    """A connection to /v1/events; every wait has the client's deadline."""
+
+    def __init__(self, edge, last=None):
+        self.client = Client(edge.admin.removeprefix("unix:"), timeout=20)
+        headers = [("Last-Event-ID", last)] if last else []
+        self.client.send_request(target="/v1/events", headers=headers)
+        self.head = self.client.read_final_head()
+        self.text = b""
+
+    def block(self):
+        """The lines up to the next empty one; None at the end of the stream."""
+        while b"\n\n" not in self.text:
+            chunk = self.client.reader.chunk()
+            if not chunk:
+                return None
+            self.text += chunk
+        block, _, self.text = self.text.partition(b"\n\n")
+        return block.decode().splitlines()
+
+    def next(self, kind=None):
+        """(id, type, data) of the next event, of this type; None at the end."""
+        while (block := self.block()) is not None:
+            if block[0].startswith(":"):
+                continue
+            fields = dict(line.split(": ", 1) for line in block)
+            if kind in (None, fields["event"]):
+                return fields["id"], fields["event"], json.loads(fields["data"])
+        return None
+
+    def close(self):
+        self.client.close()
 
 
 class AdminTest(GateTest):
@@ -34,6 +68,14 @@ class AdminTest(GateTest):
             found = self.servers(edge)[server]
             return found if found["state"] == state else None
         return wait_until(look, what=f"{server} to be {state}")
+
+    def events(self, edge, last=None):
+        reader = EventReader(edge, last)
+        self.addCleanup(reader.close)
+        self.assertEqual(reader.head.status, 200)
+        self.assertEqual(reader.head.header("Content-Type"), "text/event-stream")
+        self.assertTrue(reader.block()[0].startswith(":"))  # it is being told from now on
+        return reader
 
     def restart(self, edge):
         edge.stop()
@@ -349,6 +391,99 @@ class Status(AdminTest):
         server = self.servers(edge)["nowhere.invalid:80"]
         self.assertEqual((server["state"], server["resolved"]), ("unknown", None))
         self.assertTrue(server["reason"])
+
+
+class Events(AdminTest):
+    def test_live_and_after_a_reconnect(self):
+        bad = threading.Event()
+        well = self.origin()
+        failing = self.origin(lambda request, connection: answer(503 if bad.is_set() else 200))
+        edge = self.app(well.address, failing.address,
+                        extra="    ejection: { consecutive_errors: 2, base_time: 300s }\n    retry: { attempts: 0 }")
+        reader = self.events(edge)
+        bad.set()
+        while self.servers(edge)[failing.address]["state"] != "ejected":
+            edge.fetch()
+        last, _, data = reader.next()
+        self.assertEqual((data["type"], data["upstream"], data["pool"], data["server"]), ("ejected", "app", "default", failing.address))
+        self.assertRegex(data["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertIn("errors in a row", data["reason"])
+        reader.close()
+        self.assertEqual(edge.command("drain", "app", failing.address).returncode, 0)
+        again = self.events(edge, last)
+        self.assertEqual(again.next()[2]["type"], "drained")
+        self.assertEqual(edge.command("undrain", "app", failing.address).returncode, 0)
+        self.assertEqual(again.next()[1], "undrained")
+        # An id of another start of the program: everything that is kept.
+        everything = self.events(edge, "1-1")
+        self.assertEqual([everything.next()[1] for _ in range(4)], ["started", "ejected", "drained", "undrained"])
+
+    def test_reloads_and_the_end(self):
+        edge = self.app(self.origin().address)
+        reader = self.events(edge)
+        edge.reload()
+        self.assertEqual(reader.next()[2]["generation"], "2")
+        text = edge.file.read_text()
+        edge.write("sites: nonsense\n")
+        self.assertEqual(edge.command("reload").returncode, 1)
+        self.assertEqual(reader.next()[1], "reload_refused")
+        edge.write(text)
+        edge.signal(15)
+        self.assertEqual(reader.next()[1], "stopping")
+        self.assertIsNone(reader.next(), "the stream ends, and is not cut off")
+        self.assertEqual(edge.wait_exit(), 0)
+
+    def test_the_command(self):
+        edge = self.app(self.origin().address, self.origin().address)
+        process = subprocess.Popen([PROGRAM, "events", "--all", "--admin", edge.admin], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, cwd=edge.folder)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        lines = Lines(process.stdout)
+        self.assertTrue(lines.wait(lambda seen: any(" started " in line for line in seen)))
+        address = next(iter(self.servers(edge)))
+        self.assertEqual(edge.command("drain", "app", address).returncode, 0)
+        self.assertTrue(lines.wait(lambda seen: any(f" drained upstream=app server={address}" in line for line in seen)), lines.text)
+        edge.stop()
+        self.assertEqual(process.wait(20), 0)
+
+    def test_readers_are_few_and_each_makes_place_when_it_leaves(self):
+        edge = self.app(self.origin().address)
+        readers = [self.events(edge) for _ in range(16)]
+        refused = EventReader(edge)
+        self.addCleanup(refused.close)
+        self.assertEqual(refused.head.status, 503)
+        readers.pop().close()
+        def place():
+            reader = EventReader(edge)
+            self.addCleanup(reader.close)
+            return reader.head.status == 200
+        wait_until(place, what="the place of the one that has left")
+
+    def test_a_slow_reader_is_dropped(self):
+        """One that takes nothing holds up nobody, and is let go after the session's idle limit."""
+        edge = self.app("127.0.0.1:1", "127.0.0.1:2")
+        quick, slow = self.events(edge), self.events(edge)
+        with Client(edge.admin.removeprefix("unix:")) as client:
+            for _ in range(400):
+                for action in ("drain", "undrain"):
+                    self.assertEqual(client.request("POST", f"/v1/upstreams/app/servers/127.0.0.1:1/{action}").status, 200)
+                    self.assertEqual(quick.next()[1], action + "ed", "the quick one is told all the same")
+        wait_until(lambda: edge.count_log("reader of events"), timeout=30, what="the slow one to be let go")
+        with self.assertRaises(Broken):
+            while slow.block() is not None:
+                pass
+
+    def test_it_needs_the_token(self):
+        folder = self.folder()
+        write_files(folder, {"token": "s3cret-s3cret-s3cret\n"})
+        edge = self.app("127.0.0.1:1", "127.0.0.1:2", folder=folder,
+                        top=f"admin: {{ listen: 'unix:{folder}/admin.sock', token_file: '{folder}/token' }}")
+        self.assertEqual(self.ask(edge, "/v1/events")[0], 401)
+        self.assertEqual(self.ask(edge, "/v1/upstreams/app/servers/127.0.0.1:1/drain", "POST")[0], 401)
+        self.assertEqual(edge.command("drain", "app", "127.0.0.1:1").returncode, 0)
 
 
 class ServerMetrics(AdminTest):
