@@ -62,6 +62,16 @@ std::string IpAddress::to_string() const {
   return text;
 }
 
+IpAddress IpAddress::ipv6_network(unsigned prefix) const {
+  IpAddress network = *this;
+  if (is_v4()) return network;
+  for (unsigned i = 0; i < network.bytes_.size(); ++i) {
+    const unsigned kept = std::clamp(static_cast<int>(prefix) - static_cast<int>(8 * i), 0, 8);
+    network.bytes_[i] = static_cast<std::uint8_t>(network.bytes_[i] & (0xff00u >> kept));
+  }
+  return network;
+}
+
 std::optional<Cidr> Cidr::parse(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));

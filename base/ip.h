@@ -28,6 +28,9 @@ class IpAddress {
   const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
   std::string to_string() const;  ///< without brackets; "-" when unknown
 
+  /// The first address of the network of an IPv6 address; an IPv4 address as it is.
+  IpAddress ipv6_network(unsigned prefix) const;
+
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
 
  private:

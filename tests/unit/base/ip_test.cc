@@ -73,6 +73,19 @@ TEST(IpAddress, RefusesANulInside) {
   EXPECT_FALSE(Cidr::parse(std::string_view("10.0.0.0\0/8", 11)).has_value());
 }
 
+TEST(IpAddress, NetworksOfIpv6) {
+  const auto network = [](const char* text, unsigned prefix) {
+    return IpAddress::parse(text)->ipv6_network(prefix).to_string();
+  };
+  EXPECT_EQ(network("2001:db8:1:2:3:4:5:6", 64), "2001:db8:1:2::");
+  EXPECT_EQ(network("2001:db8:1:2ff::", 56), "2001:db8:1:200::");
+  EXPECT_EQ(network("2001:db8:1:2ff::", 57), "2001:db8:1:280::");
+  EXPECT_EQ(network("2001:db8::1", 128), "2001:db8::1");
+  EXPECT_EQ(network("ffff::", 1), "8000::");
+  EXPECT_EQ(network("192.0.2.1", 1), "192.0.2.1");
+  EXPECT_EQ(IpAddress().ipv6_network(64), IpAddress());
+}
+
 TEST(IpAddress, UnknownIsNoAddress) {
   const IpAddress unknown;
   EXPECT_FALSE(unknown.is_known());
