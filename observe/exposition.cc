@@ -176,6 +176,19 @@ void write_http2_protections(const Family& family, const Snapshot& now, std::siz
   }
 }
 
+// --- by rate limit --------------------------------------------------------------------------------------------------
+
+std::size_t limits(const Snapshot& now) {
+  return now.limits.size();
+}
+
+void write_limited(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.limits[item];
+  std::uint64_t sum = 0;
+  series.each([&](const LimitCells& cells) { sum += cells.limited.value(); });
+  out.sample(family.name, {{"limit", series.labels[0]}}, sum);
+}
+
 // --- of the whole program -------------------------------------------------------------------------------------------
 
 std::size_t one(const Snapshot&) {
@@ -250,6 +263,10 @@ constexpr Family kFamilies[] = {
      write_server_state<&ServerState::ejections>},
     {"headgate_upstream_panic", "gauge", "1 when no server of the pool is well, and all are used.", pool_states,
      write_panic},
+    {"headgate_rate_limited_total", "counter", "Requests over a rate limit, also those that dry_run let pass.", limits,
+     write_limited},
+    {"headgate_rate_limit_store_errors_total", "counter", "Requests for which the store of a rate limit did not answer.",
+     one, write_figure<&F::rate_limit_store_errors>},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
     {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
      write_http2_protections},
@@ -278,8 +295,8 @@ constexpr Family kFamilies[] = {
 }  // namespace
 
 Exposition::Exposition(const Metrics& metrics, ProgramFigures figures)
-    : snapshot_{metrics.routes.all(), metrics.pools.all(), metrics.servers.all(), metrics.listeners.all(),
-                std::move(figures)} {}
+    : snapshot_{metrics.routes.all(),    metrics.pools.all(),  metrics.servers.all(),
+                metrics.listeners.all(), metrics.limits.all(), std::move(figures)} {}
 
 bool Exposition::next(std::string& piece) {
   piece.clear();

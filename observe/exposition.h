@@ -32,6 +32,7 @@ struct ProgramFigures {
   std::uint64_t reloads_refused = 0;
   std::uint64_t requests_in_flight = 0;
   std::uint64_t access_log_dropped = 0;
+  std::uint64_t rate_limit_store_errors = 0;
   std::uint64_t workers = 0;
   std::vector<std::pair<std::string, std::int64_t>> certificates;  ///< name and seconds left; names are unlike
   std::vector<ServerState> servers;  ///< no two of one name; at most Metrics::kMostServers are told
@@ -62,6 +63,7 @@ class Exposition {
     std::vector<std::shared_ptr<const Series<PoolCells, 2>>> pools;
     std::vector<std::shared_ptr<const Series<ServerCells, 3>>> servers;
     std::vector<std::shared_ptr<const Series<ListenerCells, 1>>> listeners;
+    std::vector<std::shared_ptr<const Series<LimitCells, 1>>> limits;
     ProgramFigures figures;
   };
 

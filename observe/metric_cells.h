@@ -234,4 +234,9 @@ struct alignas(64) ListenerCells {
   std::size_t count_http2_held_off(std::string_view reason);
 };
 
+/// What one worker counts for one rate limit.
+struct LimitCells {
+  Counter limited;  ///< requests over the limit, also those that dry_run let pass
+};
+
 }  // namespace headgate::observe

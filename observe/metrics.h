@@ -187,7 +187,8 @@ struct Metrics {
       : routes(workers, kMostRoutes),
         pools(workers, kMostPools),
         servers(workers, kMostServers),
-        listeners(workers, kMostListeners) {}
+        listeners(workers, kMostListeners),
+        limits(workers, kMostLimits) {}
 
   /// Of those that have had a request. A route of one method is about 600 bytes for the first worker and 200 for each
   /// further one, and 18 lines of a scrape.
@@ -195,16 +196,19 @@ struct Metrics {
   static constexpr std::size_t kMostPools = 2'000;
   static constexpr std::size_t kMostServers = 10'000;
   static constexpr std::size_t kMostListeners = 200;
+  static constexpr std::size_t kMostLimits = 4'096;
 
   SeriesTable<RouteCells, 2> routes;        ///< site, route
   SeriesTable<PoolCells, 2> pools;          ///< upstream, pool
   SeriesTable<ServerCells, 3> servers;      ///< upstream, pool, server
   SeriesTable<ListenerCells, 1> listeners;  ///< its address as written; not dropped, since connections outlive reloads
+  SeriesTable<LimitCells, 1> limits;        ///< its name
 
   void drop_unnamed(std::uint64_t oldest_alive, TimePoint now) {
     routes.drop_unnamed(oldest_alive, now);
     pools.drop_unnamed(oldest_alive, now);
     servers.drop_unnamed(oldest_alive, now);
+    limits.drop_unnamed(oldest_alive, now);
   }
 };
 
