@@ -62,8 +62,7 @@ struct Entry {
 };
 
 constexpr Entry kNotAvailableYet[] = {
-    {"redis", never, "*"},
-    {"rate_limits", is_empty, "*"},
+    {"redis.share_traffic_state", is_false, "*"},
     {"listeners.*.proxy_protocol", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
     {"upstreams.*.pools", is_one_pool, "more than one pool"},
@@ -79,7 +78,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"sites.*.error_pages", is_empty, "*"},
     {"sites.*.routes.*.static.pools", is_empty, "*"},
     {"sites.*.routes.*.static.split", is_empty, "*"},
-    {"sites.*.routes.*.rate_limit", is_empty, "*"},
     {"sites.*.routes.*.cors", never, "*"},
     {"sites.*.routes.*.access", is_all_empty, "*"},
     {"sites.*.routes.*.basic_auth", is_all_empty, "*"},

@@ -2,10 +2,13 @@
 #include "proxy/generation.h"
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 
 namespace headgate::proxy {
 namespace {
+
+constexpr std::size_t kMostLimitSets = 65'535;
 
 /// What a listener offers in its TLS handshakes, preferred first.
 std::vector<std::string> alpn(bool http2) {
@@ -119,6 +122,7 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
     sites.emplace_back(config, site).first_series = series_count;
     series_count += 1 + static_cast<std::uint32_t>(site.routes.size());
   }
+  compile_limits();
   if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }
@@ -127,6 +131,38 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
   auto watches = monitor.watch(config);
   upstreams.reserve(watches.size());
   for (std::size_t i = 0; i < watches.size(); ++i) upstreams.emplace_back(config.upstreams[i], std::move(watches[i]));
+}
+
+bool Generation::shares_limits() const {
+  return config.redis && std::any_of(config.rate_limits.begin(), config.rate_limits.end(),
+                                     [](const auto& limit) { return limit.store == config::RateLimit::Store::kRedis; });
+}
+
+/// Few sets are shared by many routes, so a route has a number in place of a list.
+void Generation::compile_limits() {
+  std::map<std::string_view, std::uint16_t> by_name;
+  limits.reserve(config.rate_limits.size());
+  for (const auto& limit : config.rate_limits) {
+    by_name.emplace(limit.name, static_cast<std::uint16_t>(limits.size()));
+    limits.emplace_back(limit);
+  }
+  std::map<std::vector<std::string>, std::uint16_t> known;
+  for (auto& site : sites) {
+    for (auto& route : site.routes) {
+      const auto& names = route.config->rate_limit;
+      if (names.empty()) continue;
+      const auto [set, fresh] = known.emplace(names, static_cast<std::uint16_t>(limit_sets.size() + 1));
+      route.limit_set = set->second;
+      if (!fresh) continue;
+      if (limit_sets.size() >= kMostLimitSets) throw std::invalid_argument("more than 65,535 sets of rate limits");
+      LimitSet& made = limit_sets.emplace_back();
+      for (const auto& name : names) {
+        const auto& limit = limits[made.limits.emplace_back(by_name.at(name))];
+        if (!limit.config->headers || limit.config->dry_run) continue;
+        made.policy += (made.policy.empty() ? "" : ", ") + limit.policy;
+      }
+    }
+  }
 }
 
 /// Makes once what each worker will make for itself, so that a mistake is found before any of them has changed.
@@ -139,8 +175,11 @@ void Generation::check_tls() const {
 }
 
 WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::WorkerSide& side,
-                                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics)
-    : shared(std::move(generation)), meter(metrics, side.worker, *shared) {
+                                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics,
+                                   ratelimit::Stores& stores, ratelimit::SharedStore& shared_limits)
+    : shared(std::move(generation)),
+      meter(metrics, side.worker, *shared),
+      limiter(*shared, stores, shared_limits, metrics, side.worker) {
   for (std::size_t i = 0; i < shared->upstreams.size(); ++i) {
     const auto& upstream = shared->config.upstreams[i];
     upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, shared->upstreams[i].watch, side));

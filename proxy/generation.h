@@ -18,6 +18,7 @@
 #include "config/model.h"
 #include "http/exchange.h"
 #include "proxy/handlers/static_files.h"
+#include "proxy/limits.h"
 #include "proxy/traffic_meter.h"
 #include "routing/route_table.h"
 #include "tls/certificates.h"
@@ -58,6 +59,7 @@ struct alignas(64) CompiledRoute {
   std::unique_ptr<const StaticFiles> files;  ///< of a static
   std::uint32_t upstream = 0;                ///< of a proxy: index in config.upstreams
   Action action = Action::kNone;
+  std::uint16_t limit_set = 0;  ///< of Generation::limit_sets, from 1 on; 0: none
   std::string name;
   config::UpstreamTimeouts timeouts;  ///< of a proxy: the route's over the upstream's
   Rare<FixedAnswer> answer;           ///< of a redirect or a respond
@@ -100,25 +102,33 @@ class Generation {
   const std::uint64_t number;
   const config::Config config;
   const routing::RouteTable routes;
+  std::vector<CompiledLimit> limits;  ///< in the order of config.rate_limits
+  std::vector<LimitSet> limit_sets;   ///< each one that a route has, once
   std::vector<CompiledSite> sites;
   std::vector<CompiledUpstream> upstreams;  ///< in the order of config.upstreams
   std::uint32_t series_count = 1;  ///< of TrafficMeter: none, and for each site one and one for each of its routes
   http::SessionLimits session_limits;
   std::shared_ptr<tls::CertificateStore> certificates;  ///< null without a tls listener
 
+  /// Whether a limit is counted in Redis.
+  bool shares_limits() const;
+
  private:
+  void compile_limits();
   void check_tls() const;
 };
 
 /// A generation as one worker uses it. Loop thread only, and so counted without atomics; requests share it.
 struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::thread_unsafe_counter> {
   WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::WorkerSide& side,
-                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics);
+                   const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics,
+                   ratelimit::Stores& stores, ratelimit::SharedStore& shared_limits);
   std::shared_ptr<const Generation> shared;
   std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
   std::unique_ptr<tls::ServerContext> tls;                     ///< of listeners with http2; null without one
   std::unique_ptr<tls::ServerContext> tls_http1;               ///< of TLS listeners without; null without one
   TrafficMeter meter;
+  RateLimiter limiter;
 
   /// Null for a plain listener, and for one that this generation does not have.
   tls::ServerContext* tls_of(const config::Listener& listener) const;

@@ -29,6 +29,7 @@ namespace {
 constexpr const char* kTicketFile = "ticket_keys";
 constexpr Duration kHouseInterval = std::chrono::seconds(5);
 constexpr Duration kTellingWorkers = std::chrono::seconds(5);
+constexpr unsigned kRoundsPerTrim = 12;
 constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 
 std::size_t worker_count(const config::Config& config) {
@@ -152,7 +153,7 @@ Instance::Instance(std::string config_file, config::Config config)
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{access_log_, metrics_, monitor_, connections_, tickets_},
+      shared_{access_log_, metrics_, monitor_, connections_, tickets_, limits_},
       metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
@@ -193,7 +194,12 @@ void Instance::prepare_state_dir() {
   overrides_.restore(dir);
 }
 
+void Instance::adopt_limits(const Generation& generation) {
+  limits_.adopt(generation.config, ratelimit::nanos_of(Clock::now()));
+}
+
 void Instance::start_workers() {
+  adopt_limits(*generation_);
   const auto count = worker_count(generation_->config);
   for (std::size_t i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(i, shared_));
@@ -260,6 +266,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config), monitor_);
     auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
     auto metrics_listener = metrics_server_->bind(next->config.metrics.listen);
+    adopt_limits(*next);
     for (auto& worker : workers_) worker->apply(next, sockets);
     for (const auto& listener : sockets) listener->fds.clear();
     BoundListeners fresh;
@@ -291,12 +298,13 @@ Instance::ReloadOutcome Instance::try_reload() {
 /// here, and never by a worker at the end of a request.
 Task<> Instance::keep_house() {
   std::uint64_t busiest = 0;
-  for (;;) {
+  for (unsigned rounds = 1;; ++rounds) {
     const Wake wake = co_await house_alarm_.wait(deadline_after(loop_.now(), kHouseInterval));
     if (wake == Wake::kCancelled) co_return;
     house_alarm_.clear();
     const auto freed = std::erase_if(retired_, [](const auto& old) { return old.use_count() == 1; });
     metrics_.drop_unnamed(retired_.empty() ? generation_->number : retired_.front()->number, loop_.now());
+    if (rounds % kRoundsPerTrim == 0) limits_.trim(ratelimit::nanos_of(loop_.now()));
     const auto open = connections_.total();
     busiest = std::max(busiest, connections_.take_peak());
     const bool burst_over = busiest >= open + std::max(kBurst, open);
@@ -322,6 +330,7 @@ observe::Exposition Instance::exposition() {
   figures.reloads_applied = reloads_applied_;
   figures.reloads_refused = reloads_refused_;
   figures.requests_in_flight = this->figures().in_flight;
+  figures.rate_limit_store_errors = limits_.failures();
   figures.access_log_dropped = access_log_.dropped();
   figures.workers = workers_.size();
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());

@@ -63,6 +63,7 @@ class Instance {
 
   void prepare_state_dir();
   void start_workers();
+  void adopt_limits(const Generation& generation);
   void announce(const BoundListeners& listeners) const;
   void start_admin();
   ReloadOutcome try_reload();
@@ -89,6 +90,7 @@ class Instance {
   observe::Metrics metrics_;
   ConnectionCount connections_;
   std::shared_ptr<tls::TicketKeys> tickets_;
+  ratelimit::Stores limits_;
   Shared shared_;
   BoundListeners listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -21,6 +21,12 @@ void apply(const HeaderRules& rules, Request& request, http::Fields& fields) {
   for (const auto& [name, value] : rules.add) fields.add(name, request.expand(value));
 }
 
+void tell_limits(const LimitAnswer& limit, http::Fields& fields) {
+  fields.add(http::FieldId::kOther, "RateLimit-Policy", limit.policy);
+  if (!limit.state.empty()) fields.add(http::FieldId::kOther, "RateLimit", limit.state);
+  if (!limit.retry_after.empty()) fields.add(http::FieldId::kRetryAfter, "Retry-After", limit.retry_after);
+}
+
 }  // namespace
 
 Request::Request(http::Exchange& e, WorkerGeneration* g) : exchange(e), generation(g) {}
@@ -37,6 +43,7 @@ std::string_view Request::expand(const routing::Template& text) {
 
 void Request::apply_response_headers(http::ResponseHead& head) {
   if (!set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", set_cookie);
+  if (!limit.policy.empty()) tell_limits(limit, head.fields);
   if (site != nullptr && site->response_headers) apply(*site->response_headers, *this, head.fields);
   if (route != nullptr && route->response_headers) apply(*route->response_headers, *this, head.fields);
 }
@@ -143,6 +150,7 @@ observe::AccessRecord Request::record(TimePoint ended) const {
   record.tls_version = exchange.connection().tls_version;
   record.user_agent = head.fields.get(http::FieldId::kUserAgent).value_or(std::string_view());
   record.referer = head.fields.get(http::FieldId::kReferer).value_or(std::string_view());
+  record.rate_limited = limit.limit;
   if (error != nullptr) record.error = error;
   return record;
 }

@@ -11,6 +11,7 @@
 
 #include "http/exchange.h"
 #include "observe/access_log.h"
+#include "proxy/limits.h"
 #include "proxy/route_walk.h"
 #include "routing/template.h"
 
@@ -41,6 +42,8 @@ class Request final : public routing::Variables, public RoutePlace {
   bool grpc = false;                 ///< a call of gRPC: failures of our own are told in its words
   TimePoint deadline = kNoDeadline;  ///< of the whole request: grpc-timeout
   std::string_view scheme() const { return exchange.connection().secure ? "https" : "http"; }
+
+  LimitAnswer limit;  ///< what the route's rate limits say
 
   // For the log; handlers fill what they know.
   std::string_view upstream;

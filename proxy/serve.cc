@@ -108,6 +108,45 @@ Task<Result<>> no_such_site(Request& request) {
   return request.respond_error(404, "no_such_site");
 }
 
+/// Step 8: what the route says.
+Task<Result<>> act(Request& request, const Surroundings& surroundings) {
+  const CompiledRoute& route = *request.route;
+  switch (route.action) {
+    case CompiledRoute::Action::kProxy:
+      return forward(request);
+    case CompiledRoute::Action::kStatic:
+      request.path = strip_prefix(request.path, route.strip_prefix);
+      return route.files->serve(request, surroundings.files);
+    case CompiledRoute::Action::kRedirect:
+      return respond_redirect(request);
+    case CompiledRoute::Action::kRespond:
+      return respond_fixed(request);
+    case CompiledRoute::Action::kNone:
+      break;  // such a route only rewrites: a walk never ends there
+  }
+  return request.respond_error(500, "internal_error");
+}
+
+Task<Result<>> act_if(Admission admission, Request& request, const Surroundings& surroundings) {
+  if (admission == Admission::kPass) return act(request, surroundings);
+  if (admission == Admission::kDenied) return request.respond_error(503, "rate_limit_store");
+  return respond_limited(request);
+}
+
+/// A limit's store must be asked.
+Task<Result<>> ask_and_act(Request& request, const Surroundings& surroundings) {
+  auto asking = request.generation->limiter.ask(request);
+  const auto admission = co_await asking;
+  auto acting = act_if(admission, request, surroundings);
+  co_return co_await acting;
+}
+
+/// Steps 7 and 8 for a route with rate limits.
+Task<Result<>> act_within_limits(Request& request, const Surroundings& surroundings) {
+  const auto admission = request.generation->limiter.check(request);
+  return admission == Admission::kAsk ? ask_and_act(request, surroundings) : act_if(admission, request, surroundings);
+}
+
 }  // namespace
 
 Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
@@ -129,21 +168,9 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
 
   if (const auto end = find_route(request, site); end != RouteWalk::End::kRoute) return respond_unrouted(request, end);
 
-  const CompiledRoute& route = *request.route;
-  exchange.limit_body(route.max_body);
-  switch (route.action) {
-    case CompiledRoute::Action::kProxy: return forward(request);
-    case CompiledRoute::Action::kStatic:
-      request.path = strip_prefix(request.path, route.strip_prefix);
-      return route.files->serve(request, surroundings.files);
-    case CompiledRoute::Action::kRedirect:
-      return respond_redirect(request);
-    case CompiledRoute::Action::kRespond:
-      return respond_fixed(request);
-    case CompiledRoute::Action::kNone:
-      break;  // such a route only rewrites: a walk never ends there
-  }
-  return request.respond_error(500, "internal_error");
+  exchange.limit_body(request.route->max_body);
+  if (request.route->limit_set != 0) return act_within_limits(request, surroundings);
+  return act(request, surroundings);
 }
 
 Task<Result<>> refuse(Request& request, const http::Rejection& rejection) {

@@ -26,6 +26,8 @@ Worker::Worker(std::size_t index, Shared& shared)
       shared_(shared),
       log_(shared.access_log),
       upstreams_(loop_, index, shared.monitor),
+      shared_limits_(loop_, shared.limits,
+                     [this](std::string host, std::uint16_t port) { return resolve(std::move(host), port); }),
       accepting_(loop_),
       serving_(loop_),
       housekeeping_(loop_),
@@ -69,7 +71,10 @@ void Worker::adopt(std::shared_ptr<const Generation> generation, const BoundList
 }
 
 void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners) {
-  generation_ = WorkerGenerationRef(new WorkerGeneration(generation, upstreams_, shared_.tickets, shared_.metrics));
+  generation_ = WorkerGenerationRef(new WorkerGeneration(generation, upstreams_, shared_.tickets, shared_.metrics,
+                                                         shared_.limits, shared_limits_));
+  if (names_) names_->configure(generation->config.dns);
+  shared_limits_.configure(generation->shares_limits() ? &*generation->config.redis : nullptr);
   https_port_ = 0;
   for (const auto& listener : listeners) {
     if (listener->config.tls && https_port_ == 0) https_port_ = listener->local.port();
@@ -133,6 +138,8 @@ Task<> Worker::wind_down() {
   }
   co_await upstreams_.servers.stop();
   shared_.monitor.unsubscribe(loop_);
+  if (names_) names_->cancel();
+  co_await shared_limits_.stop();
   log_.flush();
   house_alarm_.cancel();
   loop_.stop();
@@ -147,6 +154,23 @@ Task<> Worker::keep_house() {
     upstreams_.servers.sweep();
     files_.trim(loop_.now());
   }
+}
+
+/// For the stores of rate limits.
+Task<Result<std::vector<SocketAddress>>> Worker::resolve(std::string host, std::uint16_t port) {
+  if (!names_) {
+    try {
+      names_ = std::make_unique<upstream::NameResolver>(loop_, generation_->shared->config.dns);
+    } catch (const std::exception&) {
+      co_return Error{Errc::kResolve, Side::kInternal, "resolver_failed"};
+    }
+  }
+  auto looking = names_->resolve(std::move(host));
+  const auto answer = co_await looking;
+  if (!answer) co_return answer.error();
+  std::vector<SocketAddress> addresses;
+  for (const auto& address : answer->addresses) addresses.push_back(SocketAddress::ip(address, port));
+  co_return addresses;
 }
 
 // --- connections ----------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@
 #include "proxy/generation.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/listener_sockets.h"
+#include "upstream/name_resolver.h"
 #include "upstream/worker_side.h"
 
 namespace headgate::proxy {
@@ -32,6 +33,7 @@ struct Shared {
   upstream::Monitor& monitor;
   ConnectionCount& connections;
   std::shared_ptr<tls::TicketKeys> tickets;
+  ratelimit::Stores& limits;
 };
 
 class Worker final : private http::Handler, private Acceptor::Sink {
@@ -82,6 +84,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   void adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners);
   Task<> accept_from(Acceptor& acceptor);
   Task<> keep_house();
+  Task<Result<std::vector<SocketAddress>>> resolve(std::string host, std::uint16_t port);
   Task<> wind_down();
   Task<> answer(http::Exchange& exchange, const http::Rejection* rejection);
 
@@ -91,6 +94,8 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   observe::AccessLog::Writer log_;
   FileCache files_;
   upstream::WorkerSide upstreams_;
+  std::unique_ptr<upstream::NameResolver> names_;  // of the stores of rate limits; null until one has a name
+  ratelimit::SharedStore shared_limits_;
   WorkerGenerationRef generation_;
   int https_port_ = 0;
 

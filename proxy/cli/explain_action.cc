@@ -12,6 +12,7 @@
 #include "proxy/handlers/answers.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/handlers/static_files.h"
+#include "proxy/limits.h"
 
 namespace headgate::cli {
 namespace {
@@ -117,6 +118,23 @@ void explain_proxy(const config::Config& config, const config::Route& route, con
   print_changes("request", "route", changes, question);
 }
 
+/// The rule in words, and whose count this request would be.
+void explain_rate_limit(const config::RateLimit& limit, const Question& question) {
+  const proxy::CompiledLimit compiled(limit);
+  print_line("rate limit", limit.name + ": " + config::to_text(limit.rate) + ", burst " + std::to_string(limit.burst) +
+                               (limit.store == config::RateLimit::Store::kRedis ? ", counted in redis" : "") + ", " +
+                               std::to_string(limit.status) + (limit.dry_run ? " (dry run: lets pass)" : ""));
+  print_line("", "key " + limit.key + " -> " + compiled.key_text(question, question.client));
+}
+
+void explain_rate_limits(const config::Config& config, const config::Route& route, const Question& question) {
+  for (const std::string& name : route.rate_limit) {
+    const auto found = std::find_if(config.rate_limits.begin(), config.rate_limits.end(),
+                                    [&](const config::RateLimit& each) { return each.name == name; });
+    if (found != config.rate_limits.end()) explain_rate_limit(*found, question);
+  }
+}
+
 std::string state_of(const fs::path& path) {
   std::error_code ignored;
   const auto state = fs::status(path, ignored);
@@ -201,6 +219,7 @@ void explain_action(const config::Config& config, const config::Site& site, cons
                            ", head " + config::size_text(config.limits.max_header_bytes) + " (431) within " +
                            config::to_text(config.limits.header_timeout) + " (408), body idle " +
                            config::to_text(config.limits.body_idle_timeout));
+  explain_rate_limits(config, route, question);
   if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
     explain_proxy(config, route, *proxy, question);
   } else if (const auto* files = std::get_if<Rare<config::Static>>(&route.action)) {

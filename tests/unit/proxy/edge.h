@@ -203,8 +203,10 @@ class Edge {
     std::string text = "access_log: { format: json, output: \"" + log_path() + "\" }\n" + yaml;
     if (yaml.find("listeners:") == std::string::npos) text += "\nlisteners: [{ address: \"127.0.0.1:0\" }]\n";
     generation_ = std::make_shared<const Generation>(1, read_config(text), monitor_);
+    limits_.adopt(generation_->config, ratelimit::nanos_of(Clock::now()));
     access_log_.emplace(generation_->config.access_log);
-    shared_.emplace(Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>()});
+    shared_.emplace(
+        Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>(), limits_});
     listeners_ = bind_listeners(generation_->config.listeners, {}, 1);
     worker_ = std::make_unique<Worker>(0, *shared_);
     worker_->start(generation_, listeners_);
@@ -251,6 +253,7 @@ class Edge {
   observe::Events events_;
   upstream::Monitor monitor_{1, config::Dns(), events_};
   ConnectionCount connections_;
+  ratelimit::Stores limits_;
   std::shared_ptr<const Generation> generation_;
   std::optional<observe::AccessLog> access_log_;
   std::optional<Shared> shared_;

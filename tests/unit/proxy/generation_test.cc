@@ -72,10 +72,12 @@ TEST(Generation, AWorkersShareFindsItsServersAgain) {
   Loop loop;
   upstream::WorkerSide side(loop, 0, monitor());
   observe::Metrics metrics(1);
+  ratelimit::Stores stores;
+  ratelimit::SharedStore shared_limits(loop, stores, {});
   const auto first = std::make_shared<const Generation>(1, read_config(yaml), monitor());
-  auto one = std::make_unique<WorkerGeneration>(first, side, nullptr, metrics);
+  auto one = std::make_unique<WorkerGeneration>(first, side, nullptr, metrics, stores, shared_limits);
   const auto second = std::make_shared<const Generation>(2, read_config(yaml), monitor());
-  const WorkerGeneration two(second, side, nullptr, metrics);
+  const WorkerGeneration two(second, side, nullptr, metrics, stores, shared_limits);
   EXPECT_EQ(side.servers.size(), 2U);
   EXPECT_EQ(two.tls, nullptr);
   one.reset();
