@@ -31,7 +31,7 @@ def groups(results, cores):
     for name, result in results.items():
         judged = [one.target for one in verdicts if one.target.case == name]
         figure = judged[0].figure if judged else "cpu_us"
-        figure = "cpu_us" if figure == "of_one" else figure  # against itself: no ratio to anybody else
+        figure = "cpu_us" if figure in ("of_one", "of_free") else figure  # against itself: no ratio to anybody else
         if figure == "scaling" or figure not in result.rows.get("nginx", {}):
             continue
         base = result.rows["nginx"][figure]

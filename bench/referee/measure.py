@@ -225,6 +225,34 @@ def sites(field, options):
     field.result.notes.append(f"{large.sites} sites of {large.routes} routes against one of each, requests spread over all of them")
 
 
+def limited(field, options):
+    """A route without a rate limit, with one that is counted in the process, and with one that is shared through Redis."""
+    case = field.case
+    taking_part = in_two_forms(field, {"free": case.setup, "local": case.large})
+    if "headgate" in field.names and "headgate" not in field.result.absent:
+        try:
+            field.stage.redis = subjects.redis(field.stage)
+            field.running.callback(field.stage.redis.stop)
+            shared = field.start("headgate", dataclasses.replace(case.large, limit="redis"))
+            shared.name = "headgate redis"
+            taking_part.append(shared)
+        except CannotDo as why:
+            field.result.notes.append(f"not through Redis: {why}")
+
+    def once(one, seconds):
+        return priced(one, lambda: case.load(field.stage, one, case, seconds))
+
+    given = in_turns(field, options, taking_part, once)
+    costs = {name: [cpu for _, cpu in rounds] for name, rounds in given.items()}
+    for name in [label[:-len(" local")] for label in given if label.endswith(" local")]:
+        figures = {"cpu_us": costs[f"{name} local"], "cpu_us_free": costs[f"{name} free"]}
+        figures["of_free"] = [a / b for a, b in zip(figures["cpu_us"], figures["cpu_us_free"])]
+        if f"{name} redis" in costs:
+            figures["cpu_us_redis"] = costs[f"{name} redis"]
+            figures["redis_of_free"] = [a / b for a, b in zip(figures["cpu_us_redis"], figures["cpu_us_free"])]
+        field.row(name, **figures)
+
+
 def latency(field, options):
     """The tail at one rate for all, open loop: 70 % of what nginx does (or headgate, where nginx is not there)."""
     case = field.case

@@ -16,7 +16,8 @@ BEGIN, END = "<!-- results: written by bench/run --write -->", "<!-- end of resu
 LABELS = {"cpu_us": "CPU us/request", "requests_s": "requests/s", "resident_mib": "MiB", "kib_each": "KiB each",
           "growth_kib_each": "growth, KiB each", "cpu_us_one": "CPU us with one", "requests_s_one": "1/s with one", "of_one": "of one",
           "start_s": "start, s", "elsewhere_us": "load+origin us", "p50_us": "p50 us", "p99_us": "p99 us", "p999_us": "p99.9 us", "busy": "core busy",
-          "scaling": "2 of 1"}
+          "scaling": "2 of 1", "cpu_us_free": "CPU us without", "of_free": "of without", "cpu_us_redis": "CPU us, Redis",
+          "redis_of_free": "Redis, of without"}
 
 
 def shown(figure, value):

@@ -28,6 +28,7 @@ class Setup:
     h2: bool = False
     log: bool = True      # an access log, written in blocks
     limits: bool = False  # a rate limit that nothing exceeds, and metrics where there are such
+    limit: str = ""       # such a rate limit alone: counted in the process ("local"), or in Redis ("redis")
     workers: int = 1
     sites: int = 0   # with routes each; 0: one site for every host and path
     routes: int = 0
@@ -44,6 +45,7 @@ class Stage:
     also: dict       # other relays' commands by name
     without: set
     origin: object = None
+    redis: object = None
     load_cores: str = ""
     serial: int = 0
 
@@ -104,7 +106,7 @@ def headgate(stage, setup, name="headgate"):
 
 def headgate_config(stage, setup):
     action = f"static: {{ root: '{stage.folder}/files' }}" if setup.action == "static" else "proxy: origin"
-    if setup.limits:
+    if setup.limits or setup.limit:
         action += ", rate_limit: [everybody]"
     lines = [
         f"workers: {setup.workers}",
@@ -119,7 +121,11 @@ def headgate_config(stage, setup):
         lines.append(f"tls: {{ certificates: [{{ cert: '{stage.folder}/cert.pem', key: '{stage.folder}/key.pem' }}] }}")
     if setup.limits:
         lines.append('metrics: { listen: "127.0.0.1:0" }')
-        lines.append("rate_limits: { everybody: { key: $remote_addr, rate: 1000000/s, burst: 1000000 } }")
+    if setup.limits or setup.limit:
+        store = "redis" if setup.limit == "redis" else "local"
+        lines.append(f"rate_limits: {{ everybody: {{ key: $remote_addr, rate: 1000000/s, burst: 1000000, store: {store} }} }}")
+    if setup.limit == "redis":
+        lines.append(f'redis: {{ url: "redis://127.0.0.1:{stage.redis.port}/0" }}')
     lines.append("sites:")
     if setup.sites == 0:
         lines.append(f"  - routes: [{{ path: /*, {action} }}]")
@@ -129,7 +135,21 @@ def headgate_config(stage, setup):
     return "\n".join(lines) + "\n"
 
 
+def redis(stage):
+    program = binary("redis-server")
+    if not program:
+        raise CannotDo("redis-server is not installed")
+
+    def start(port):
+        command = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", stage.folder]
+        return Program("redis", command, stage.load_cores, stage.folder, port)
+
+    return on_free_port(start)
+
+
 def nginx(stage, setup):
+    if setup.limit == "redis":
+        raise CannotDo("counts in one process")
     program = binary("nginx")
     # From 1.25.1 on the protocol is a directive of its own.
     modern = tuple(int(part) for part in re.findall(r"\d+", version("nginx", program))[:3]) >= (1, 25, 1)
@@ -147,7 +167,7 @@ def nginx(stage, setup):
             servers = [f"server {{ {listen} {tls} server_name {host};\n{locations} }}" for host in hosts(setup)]
         log = f"access_log {stage.path('nginx', 'access')} combined buffer=64k flush=1s;" if setup.log else "access_log off;"
         limit = "limit_req_zone $binary_remote_addr zone=everybody:10m rate=1000000r/s; limit_req zone=everybody burst=100000 nodelay;" \
-            if setup.limits else ""
+            if setup.limits or setup.limit else ""
         several = f"worker_processes {setup.workers}; worker_cpu_affinity auto;" if setup.workers > 1 else \
             "worker_processes 1; master_process off;"
         config.write_text(f"""

@@ -32,6 +32,8 @@ TARGETS = (
     Target("idle", 1.00, of=("nginx",), figure="resident_mib"),
     Target("idle-tls", 14, figure="growth_kib_each", unit="KiB each"),
     Target("everything", 0.95, of=("nginx",)),
+    Target("limited", 1.03, figure="of_free", unit="of the route without"),
+    Target("limited", 1.08, figure="redis_of_free", unit="of the route without, through Redis"),
     Target("sites", 1.05, figure="of_one", unit="of one site's"),
     Target("sites", 200, figure="resident_mib", unit="MiB"),
     Target("sites", 2, figure="start_s", unit="s to start"),
@@ -72,6 +74,8 @@ def judge(target, results, cores):
         return Verdict(target, None, "not judged: headgate: " + result.absent.get("headgate", "not in this run"))
     if cores < target.needs_cores:
         return Verdict(target, None, f"not judged: says nothing on fewer than {target.needs_cores} cores")
+    if target.figure not in ours:
+        return Verdict(target, None, "not judged: not measured in this run")
     value = ours[target.figure]
     if target.of:
         others = {name: result.rows[name][target.figure] for name in target.of if name in result.rows}
