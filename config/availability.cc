@@ -21,15 +21,6 @@ bool is_false(const Node&, const std::string& text) {
 bool is_off(const Node&, const std::string& text) {
   return text == "off";
 }
-bool is_request(const Node&, const std::string& text) {
-  return text == "request";
-}
-bool is_release(const Node&, const std::string& text) {
-  return text == "release";
-}
-bool is_one_pool(const Node& node, const std::string&) {
-  return node.entries.size() <= 1;
-}
 
 bool is_empty(const Node& node, const std::string& text) {
   return node.kind == Node::Kind::kScalar ? text.empty() : node.items.empty() && node.entries.empty();
@@ -65,13 +56,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"redis.share_traffic_state", is_false, "*"},
     {"listeners.*.proxy_protocol", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
-    {"upstreams.*.pools", is_one_pool, "more than one pool"},
-    {"upstreams.*.split", is_empty, "*"},
-    {"upstreams.*.split_by", is_request, "*"},
-    {"upstreams.*.split_key", is_empty, "*"},
-    {"upstreams.*.split_cookie", never, "*"},
-    {"upstreams.*.at_zero_weight", is_release, "*"},
-    {"upstreams.*.split_override", never, "*"},
     {"upstreams.*.rollout", never, "*"},
     {"sites.*.security_headers", is_off, "strict"},
     {"sites.*.compress", never, "*"},

@@ -142,6 +142,18 @@ void write_panic(const Family& family, const Snapshot& now, std::size_t item, Pr
   out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}}, std::uint64_t{state.panic});
 }
 
+void write_weight(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& state = now.figures.pools[item];
+  out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}}, state.weight);
+}
+
+void write_spills(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.pools[item];
+  std::uint64_t sum = 0;
+  series.each([&](const PoolCells& cells) { sum += cells.spilled.value(); });
+  out.sample(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
+}
+
 // --- by listener ----------------------------------------------------------------------------------------------------
 
 std::size_t listeners(const Snapshot& now) {
@@ -267,6 +279,9 @@ constexpr Family kFamilies[] = {
      write_limited},
     {"headgate_rate_limit_store_errors_total", "counter", "Requests for which the store of a rate limit did not answer.",
      one, write_figure<&F::rate_limit_store_errors>},
+    {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream.", pool_states, write_weight},
+    {"headgate_upstream_spills_total", "counter", "Requests from a pool in which no server was well.", pools,
+     write_spills},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
     {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
      write_http2_protections},

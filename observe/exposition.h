@@ -22,6 +22,7 @@ struct ServerState {
 struct PoolState {
   std::string upstream, pool;
   bool panic = false;
+  double weight = 0;  ///< of the split
 };
 
 /// What the program knows beside the tables; taken at the moment of the scrape.

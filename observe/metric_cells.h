@@ -210,6 +210,7 @@ struct alignas(64) ServerCells {
 /// What was asked of one pool.
 struct alignas(64) PoolCells {
   Counter retries;  ///< attempts after the first one of a request
+  Counter spilled;  ///< requests that came here since their own pool had no server that was well
   DurationHistogram durations;
 };
 

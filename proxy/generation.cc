@@ -5,6 +5,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "proxy/handlers/pool_choice.h"
+
 namespace headgate::proxy {
 namespace {
 
@@ -95,8 +97,10 @@ CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site
   for (const auto& route : site.routes) routes.emplace_back(whole, route);
 }
 
-CompiledUpstream::CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch_)
-    : watch(std::move(watch_)) {
+CompiledUpstream::CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch_,
+                                   std::shared_ptr<TrafficFeed> traffic_)
+    : watch(std::move(watch_)), traffic(std::move(traffic_)) {
+  if (!upstream.split_key.empty()) split_key = compile(upstream.split_key);
   if (upstream.balance.kind == config::Balance::Kind::kHash) balance_key = compile(upstream.balance.key);
   if (upstream.sticky) sticky.emplace(upstream.name, *upstream.sticky);
   for (const auto reason : upstream.retry.on) retry_on |= 1U << static_cast<unsigned>(reason);
@@ -115,7 +119,7 @@ bool CompiledUpstream::repeats(const http::RequestHead& head) const {
          other_retry_methods.end();
 }
 
-Generation::Generation(std::uint64_t number_, config::Config config_, upstream::Monitor& monitor)
+Generation::Generation(std::uint64_t number_, config::Config config_, upstream::Monitor& monitor, Traffic& traffic)
     : number(number_), config(std::move(config_)), routes(config), session_limits(session_limits_of(config.limits)) {
   sites.reserve(config.sites.size());
   for (const auto& site : config.sites) {
@@ -130,7 +134,9 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
   // Last, since from here on they are followed.
   auto watches = monitor.watch(config);
   upstreams.reserve(watches.size());
-  for (std::size_t i = 0; i < watches.size(); ++i) upstreams.emplace_back(config.upstreams[i], std::move(watches[i]));
+  for (std::size_t i = 0; i < watches.size(); ++i) {
+    upstreams.emplace_back(config.upstreams[i], std::move(watches[i]), traffic.feed(config.upstreams[i]));
+  }
 }
 
 bool Generation::shares_limits() const {
@@ -182,7 +188,10 @@ WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation,
       limiter(*shared, stores, shared_limits, metrics, side.worker) {
   for (std::size_t i = 0; i < shared->upstreams.size(); ++i) {
     const auto& upstream = shared->config.upstreams[i];
-    upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, shared->upstreams[i].watch, side));
+    const auto& compiled = shared->upstreams[i];
+    upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, compiled.watch, side));
+    const bool several = upstream.pools.size() > 1;
+    choices.push_back(several ? std::make_unique<PoolChoice>(*upstreams.back(), compiled) : nullptr);
   }
   const config::Config& config = shared->config;
   const auto make = [&](bool http2) {
@@ -193,6 +202,8 @@ WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation,
   tls = make(true);
   tls_http1 = make(false);
 }
+
+WorkerGeneration::~WorkerGeneration() = default;
 
 tls::ServerContext* WorkerGeneration::tls_of(const config::Listener& listener) const {
   if (!listener.tls) return nullptr;

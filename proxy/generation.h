@@ -19,6 +19,7 @@
 #include "http/exchange.h"
 #include "proxy/handlers/static_files.h"
 #include "proxy/limits.h"
+#include "proxy/traffic.h"
 #include "proxy/traffic_meter.h"
 #include "routing/route_table.h"
 #include "tls/certificates.h"
@@ -27,6 +28,8 @@
 #include "upstream/upstream.h"
 
 namespace headgate::proxy {
+
+class PoolChoice;
 
 /// header changes with their templates compiled; in the order remove, set, add.
 struct HeaderRules {
@@ -77,13 +80,16 @@ struct CompiledSite {
 
 /// What of an upstream is decided once for all requests.
 struct CompiledUpstream {
-  CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch);
+  CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch,
+                   std::shared_ptr<TrafficFeed> traffic);
 
   /// Its method may be sent twice.
   bool repeats(const http::RequestHead& head) const;
   bool retries_on(config::RetryOn reason) const { return (retry_on >> static_cast<unsigned>(reason) & 1) != 0; }
 
   upstream::UpstreamWatch watch;
+  std::shared_ptr<TrafficFeed> traffic;
+  std::optional<routing::Template> split_key;
   std::optional<routing::Template> balance_key;  ///< of hash(...)
   std::optional<upstream::Sticky> sticky;
   std::uint32_t retry_on = 0;                    ///< a bit for each config::RetryOn
@@ -95,7 +101,7 @@ class Generation {
  public:
   /// Throws std::exception with a message for the operator: a certificate that cannot be used, and the like. The
   /// monitor follows its upstreams for as long as it lives.
-  Generation(std::uint64_t number, config::Config config, upstream::Monitor& monitor);
+  Generation(std::uint64_t number, config::Config config, upstream::Monitor& monitor, Traffic& traffic);
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
@@ -120,11 +126,13 @@ class Generation {
 
 /// A generation as one worker uses it. Loop thread only, and so counted without atomics; requests share it.
 struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::thread_unsafe_counter> {
+  ~WorkerGeneration();
   WorkerGeneration(std::shared_ptr<const Generation> generation, upstream::WorkerSide& side,
                    const std::shared_ptr<tls::TicketKeys>& tickets, observe::Metrics& metrics,
                    ratelimit::Stores& stores, ratelimit::SharedStore& shared_limits);
   std::shared_ptr<const Generation> shared;
   std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
+  std::vector<std::unique_ptr<PoolChoice>> choices;            ///< likewise; null for those of one pool
   std::unique_ptr<tls::ServerContext> tls;                     ///< of listeners with http2; null without one
   std::unique_ptr<tls::ServerContext> tls_http1;               ///< of TLS listeners without; null without one
   TrafficMeter meter;

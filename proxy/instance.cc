@@ -66,11 +66,13 @@ std::vector<std::pair<std::string, std::int64_t>> seconds_left(const tls::Certif
 }
 
 /// A name with several addresses is one server, and well when one of them is.
-void take_server_states(upstream::Monitor& monitor, observe::ProgramFigures& figures) {
+void take_server_states(upstream::Monitor& monitor, const Traffic& traffic, observe::ProgramFigures& figures) {
   std::map<ServerKey, std::uint64_t> ejections;
   for (auto& one : monitor.ejections()) ejections[{one.upstream, one.pool, one.server}] = one.count;
   for (const auto& pool : monitor.status()) {
-    figures.pools.push_back({pool.upstream, pool.pool, pool.rotation == upstream::Rotation::kPanic});
+    const auto split = traffic.status(pool.upstream);
+    figures.pools.push_back({pool.upstream, pool.pool, pool.rotation == upstream::Rotation::kPanic,
+                             split ? weight_of(split->weights, pool.pool) : 0});
     const std::size_t first = figures.servers.size();
     for (const auto& server : pool.servers) {
       // Its addresses stand one after another.
@@ -146,8 +148,9 @@ Instance::Instance(std::string config_file, config::Config config)
     : config_file_(std::move(config_file)),
       signals_(std::make_unique<Signals>(loop_)),
       monitor_(worker_count(config), config.dns, events_),
-      overrides_(monitor_),
-      generation_(std::make_shared<const Generation>(1, std::move(config), monitor_)),
+      traffic_(events_, [this] { monitor_.announce(); }),
+      overrides_(monitor_, traffic_),
+      generation_(std::make_shared<const Generation>(1, std::move(config), monitor_, traffic_)),
       house_alarm_(loop_),
       tasks_(loop_),
       access_log_(generation_->config.access_log),
@@ -164,6 +167,7 @@ int Instance::run() {
   listeners_ = bind_listeners(config.listeners, {}, worker_count(config));
   start_admin();
   metrics_server_->adopt(metrics_server_->bind(config.metrics.listen));
+  traffic_.adopt(config);
   prepare_state_dir();
   drop_privileges(config.user);
   give_memory_back();
@@ -263,10 +267,11 @@ Instance::ReloadOutcome Instance::try_reload() {
     return outcome;
   }
   try {
-    auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config), monitor_);
+    auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config), monitor_, traffic_);
     auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
     auto metrics_listener = metrics_server_->bind(next->config.metrics.listen);
     adopt_limits(*next);
+    traffic_.adopt(next->config);
     for (auto& worker : workers_) worker->apply(next, sockets);
     for (const auto& listener : sockets) listener->fds.clear();
     BoundListeners fresh;
@@ -334,7 +339,7 @@ observe::Exposition Instance::exposition() {
   figures.access_log_dropped = access_log_.dropped();
   figures.workers = workers_.size();
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
-  take_server_states(monitor_, figures);
+  take_server_states(monitor_, traffic_, figures);
   figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
   figures.cpu_seconds = process_cpu_seconds();
   figures.resident_bytes = process_resident_bytes();
@@ -364,6 +369,9 @@ StatusFacts Instance::status() {
   }
   for (auto& one : monitor_.ejections()) facts.ejections[{one.upstream, one.pool, one.server}] = one.count;
   facts.drains = monitor_.drains();
+  for (const auto& upstream : generation_->config.upstreams) {
+    if (const auto status = traffic_.status(upstream.name)) facts.splits[upstream.name] = *status;
+  }
   return facts;
 }
 

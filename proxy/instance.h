@@ -51,6 +51,7 @@ class Instance {
   observe::Metrics& metrics() { return metrics_; }
   observe::Events& events() { return events_; }
   Overrides& overrides() { return overrides_; }
+  const Traffic& traffic() const { return traffic_; }
   /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
   Task<> workers_told();
   std::uint64_t connections() const { return connections_.total(); }
@@ -79,6 +80,7 @@ class Instance {
   std::unique_ptr<Signals> signals_;  // before any thread
   observe::Events events_;
   upstream::Monitor monitor_;
+  Traffic traffic_;
   Overrides overrides_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them

@@ -10,7 +10,6 @@ namespace headgate::proxy {
 namespace {
 
 using nlohmann::json;
-using Drains = upstream::Monitor::Drains;
 
 constexpr int kVersion = 1;
 
@@ -20,22 +19,27 @@ std::optional<std::string> text_at(const json& object, const char* key) {
   return found != object.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
 }
 
-}  // namespace
-
-std::string overrides_text(const Drains& drains) {
-  json document = {{"version", kVersion}, {"drained", json::array()}};
-  for (const auto& [upstream, server] : drains) {
-    document["drained"].push_back({{"upstream", upstream}, {"server", server}});
-  }
-  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+json weights_json(const Weights& weights) {
+  json pools = json::array();
+  for (const auto& [pool, weight] : weights) pools.push_back({{"pool", pool}, {"weight", weight}});
+  return pools;
 }
 
-std::optional<Drains> read_overrides(std::string_view text) {
-  const json document = json::parse(text, nullptr, false);
-  if (!document.is_object() || !document.contains("version") || document["version"] != kVersion) return std::nullopt;
-  const json listed = document.value("drained", json::array());
+std::optional<Weights> read_weights(const json& pools) {
+  if (!pools.is_array()) return std::nullopt;
+  Weights weights;
+  for (const auto& one : pools) {
+    auto pool = text_at(one, "pool");
+    const json weight = one.is_object() ? one.value("weight", json()) : json();
+    if (!pool || !weight.is_number() || weight.get<double>() < 0) return std::nullopt;
+    weights.emplace_back(*std::move(pool), weight.get<double>());
+  }
+  return weights;
+}
+
+std::optional<upstream::Monitor::Drains> read_drains(const json& listed) {
   if (!listed.is_array()) return std::nullopt;
-  Drains drains;
+  upstream::Monitor::Drains drains;
   for (const auto& one : listed) {
     auto upstream = text_at(one, "upstream");
     auto server = text_at(one, "server");
@@ -45,29 +49,81 @@ std::optional<Drains> read_overrides(std::string_view text) {
   return drains;
 }
 
+std::optional<std::vector<Traffic::Saved>> read_traffic(const json& listed) {
+  if (!listed.is_array()) return std::nullopt;
+  std::vector<Traffic::Saved> all;
+  for (const auto& one : listed) {
+    auto upstream = text_at(one, "upstream");
+    const auto before = upstream ? read_weights(one.value("before", json::array())) : std::nullopt;
+    const json release = upstream ? one.value("release", json()) : json();
+    if (!before || !release.is_number_unsigned()) return std::nullopt;
+    Traffic::Saved saved{*std::move(upstream), std::nullopt, *before, release.get<std::uint64_t>()};
+    if (one.contains("split")) {
+      saved.set = read_weights(one["split"]);
+      if (!saved.set) return std::nullopt;
+    }
+    all.push_back(std::move(saved));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string overrides_text(const SavedOverrides& saved) {
+  json document = {{"version", kVersion}, {"drained", json::array()}, {"traffic", json::array()}};
+  for (const auto& [upstream, server] : saved.drains) {
+    document["drained"].push_back({{"upstream", upstream}, {"server", server}});
+  }
+  for (const auto& one : saved.traffic) {
+    json told = {{"upstream", one.upstream}, {"before", weights_json(one.before)}, {"release", one.release}};
+    if (one.set) told["split"] = weights_json(*one.set);
+    document["traffic"].push_back(std::move(told));
+  }
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::optional<SavedOverrides> read_overrides(std::string_view text) {
+  const json document = json::parse(text, nullptr, false);
+  if (!document.is_object() || !document.contains("version") || document["version"] != kVersion) return std::nullopt;
+  auto drains = read_drains(document.value("drained", json::array()));
+  auto traffic = read_traffic(document.value("traffic", json::array()));
+  if (!drains || !traffic) return std::nullopt;
+  return SavedOverrides{*std::move(drains), *std::move(traffic)};
+}
+
 void Overrides::restore(const std::filesystem::path& folder) {
   file_ = folder / kFileName;
   std::error_code error;
   if (!std::filesystem::exists(file_, error)) return;
   const auto text = load_file(file_);
-  const auto drains = text ? read_overrides(*text) : std::nullopt;
-  if (!drains) {
+  const auto saved = text ? read_overrides(*text) : std::nullopt;
+  if (!saved) {
     const auto aside = file_.string() + ".damaged";
     std::filesystem::rename(file_, aside, error);
     log::error("{}: not readable as overrides; {} {}: what operators had set is not in effect", file_.string(),
                error ? "it cannot be put aside as" : "put aside as", aside);
     return;
   }
-  monitor_.restore(*drains);
-  for (const auto& [upstream, server] : *drains) {
+  traffic_.restore(saved->traffic);
+  monitor_.restore(saved->drains);
+  for (const auto& [upstream, server] : saved->drains) {
     log::warn("upstream {}, server {}: drained by an operator before this start", upstream, server);
   }
 }
 
 Overrides::Outcome Overrides::drain(const std::string& upstream, const std::string& server, bool drained) {
   if (!monitor_.drain(upstream, server, drained)) return Outcome::kUnknown;
-  if (file_.empty()) return Outcome::kNotSaved;
-  return save_privately(file_, overrides_text(monitor_.drains())) ? Outcome::kDone : Outcome::kNotSaved;
+  return save() ? Outcome::kDone : Outcome::kNotSaved;
+}
+
+Overrides::Changed Overrides::change(const std::function<Traffic::Refusal(Traffic&)>& what) {
+  auto refusal = what(traffic_);
+  if (refusal) return {std::move(refusal), false};
+  return {std::nullopt, save()};
+}
+
+bool Overrides::save() {
+  return !file_.empty() && save_privately(file_, overrides_text({monitor_.drains(), traffic_.saved()}));
 }
 
 }  // namespace headgate::proxy

@@ -1,28 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator has set in place of the configuration: servers that are drained. The Monitor acts on it; here it is
-// kept in state_dir, so that it survives a restart. What the file names and the configuration does not is kept, too: it
-// may come back with the next reload.
+// What an operator has set in place of the configuration: servers that are drained, and splits. The Monitor and Traffic
+// act on it; here it is kept in state_dir, so that it survives a restart. What the file names and the configuration does
+// not is kept, too: it may come back with the next reload.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "proxy/traffic.h"
 #include "upstream/monitor.h"
 
 namespace headgate::proxy {
 
+/// All that is kept.
+struct SavedOverrides {
+  upstream::Monitor::Drains drains;
+  std::vector<Traffic::Saved> traffic;
+};
+
 /// The file's text, and back; nothing: it is not such a text.
-std::string overrides_text(const upstream::Monitor::Drains& drains);
-std::optional<upstream::Monitor::Drains> read_overrides(std::string_view text);
+std::string overrides_text(const SavedOverrides& saved);
+std::optional<SavedOverrides> read_overrides(std::string_view text);
 
 /// Main thread.
 class Overrides {
  public:
   static constexpr const char* kFileName = "overrides.json";
 
-  explicit Overrides(upstream::Monitor& monitor) : monitor_(monitor) {}
+  Overrides(upstream::Monitor& monitor, Traffic& traffic) : monitor_(monitor), traffic_(traffic) {}
 
   /// Sets what was saved in `folder`, and saves there from now on. A file that cannot be read is logged and put aside
   /// as overrides.json.damaged. Before requests are served.
@@ -35,8 +44,19 @@ class Overrides {
   };
   Outcome drain(const std::string& upstream, const std::string& server, bool drained);
 
+  /// Changes the traffic: one of Traffic's own functions, called with the one that this keeps. False: it was done, but
+  /// could not be saved.
+  struct Changed {
+    Traffic::Refusal refusal;
+    bool saved = false;
+  };
+  Changed change(const std::function<Traffic::Refusal(Traffic&)>& what);
+
  private:
+  bool save();
+
   upstream::Monitor& monitor_;
+  Traffic& traffic_;
   std::filesystem::path file_;
 };
 

@@ -42,6 +42,7 @@ std::string_view Request::expand(const routing::Template& text) {
 }
 
 void Request::apply_response_headers(http::ResponseHead& head) {
+  if (!split_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", split_cookie);
   if (!set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", set_cookie);
   if (!limit.policy.empty()) tell_limits(limit, head.fields);
   if (site != nullptr && site->response_headers) apply(*site->response_headers, *this, head.fields);

@@ -51,7 +51,8 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view server;
   Duration upstream_time{-1};
   unsigned attempts = 0;
-  std::string_view set_cookie;  ///< of the server that answers: session affinity
+  std::string_view set_cookie;    ///< of the server that answers: session affinity
+  std::string_view split_cookie;  ///< of a client that has just been given an id for the split
   const char* error = nullptr;  ///< a reason token; null: none of ours
 
   /// As Exchange::start and respond, after the site's and the route's response_headers have been applied to `head`.

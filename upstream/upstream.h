@@ -18,7 +18,10 @@ class Upstream {
 
   const config::Upstream& config() const { return config_; }
   WorkerSide& side() { return side_; }
-  Pool& pool() { return *pools_.front(); }
+  std::size_t pool_count() const { return pools_.size(); }
+  Pool& pool(std::size_t index) { return *pools_[index]; }
+  /// The number of a pool's first server among all of the upstream's, in the order of the configuration.
+  std::size_t first_server(std::size_t index) const { return first_servers_[index]; }
 
   /// A request of it is under way for as long as this lives.
   class Active {
@@ -47,6 +50,7 @@ class Upstream {
   WorkerSide& side_;
   const std::shared_ptr<RetryBudget> budget_;
   std::vector<std::unique_ptr<Pool>> pools_;  // in the order of the configuration
+  std::vector<std::size_t> first_servers_;
 };
 
 }  // namespace headgate::upstream

@@ -12,6 +12,7 @@
 #include "proxy/admin/answer.h"
 #include "proxy/admin/metrics_server.h"
 #include "proxy/admin/server_resource.h"
+#include "proxy/admin/traffic_resource.h"
 #include "proxy/admin/status_json.h"
 #include "proxy/instance.h"
 #include "proxy/state_file.h"
@@ -151,6 +152,8 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
     co_await reload(exchange);
   } else if (const auto server = parse_server_path(path)) {
     co_await respond_server(exchange, instance_, *server);
+  } else if (const auto upstream = parse_upstream_path(path)) {
+    co_await respond_traffic(exchange, instance_, *upstream);
   } else {
     co_await respond(exchange, 404, error_json("not_found", "no such resource: see docs/operations.md"));
   }

@@ -33,10 +33,11 @@ bool cut_end(std::string_view& text, std::string_view end) {
   return true;
 }
 
+constexpr std::string_view kStart = "/v1/upstreams/";
+
 }  // namespace
 
 std::optional<ServerPath> parse_server_path(std::string_view path) {
-  constexpr std::string_view kStart = "/v1/upstreams/";
   constexpr std::string_view kServers = "/servers/";
   if (!path.starts_with(kStart)) return std::nullopt;
   path.remove_prefix(kStart.size());
@@ -54,6 +55,25 @@ std::optional<ServerPath> parse_server_path(std::string_view path) {
   if (!upstream || !server || upstream->empty() || server->empty()) return std::nullopt;
   parsed.upstream = *std::move(upstream);
   parsed.server = *std::move(server);
+  return parsed;
+}
+
+std::optional<UpstreamPath> parse_upstream_path(std::string_view path) {
+  using Action = UpstreamPath::Action;
+  if (!path.starts_with(kStart)) return std::nullopt;
+  path.remove_prefix(kStart.size());
+  UpstreamPath parsed;
+  if (cut_end(path, "/split")) {
+    parsed.action = Action::kSplit;
+  } else if (cut_end(path, "/switch")) {
+    parsed.action = Action::kSwitch;
+  } else if (cut_end(path, "/rollback")) {
+    parsed.action = Action::kRollback;
+  }
+  // A URL is a name, too: "http://127.0.0.1:80" is that of `proxy: http://127.0.0.1:80`.
+  auto upstream = decode(path);
+  if (!upstream || upstream->empty()) return std::nullopt;
+  parsed.upstream = *std::move(upstream);
   return parsed;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The paths below /v1/upstreams/ that name a server of an upstream, as clients may write them.
+// The paths below /v1/upstreams/, as clients may write them.
 #pragma once
 
 #include <optional>
@@ -18,5 +18,13 @@ struct ServerPath {
 /// Nothing: it is another resource, or an escape is not one. NAME and ADDR are percent-encoded (RFC 3986 section 2.1)
 /// where they have to be; a slash in ADDR, as in unix:/path, may also stand as it is. Pure.
 std::optional<ServerPath> parse_server_path(std::string_view path);
+
+/// /v1/upstreams/NAME[/ACTION]
+struct UpstreamPath {
+  std::string upstream;
+  enum class Action { kNone, kSplit, kSwitch, kRollback } action = Action::kNone;
+};
+/// As above.
+std::optional<UpstreamPath> parse_upstream_path(std::string_view path);
 
 }  // namespace headgate::proxy

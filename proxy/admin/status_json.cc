@@ -128,7 +128,13 @@ std::string status_json(const StatusFacts& facts) {
   for (const auto& upstream : facts.config->upstreams) {
     json pools = json::array();
     for (const auto& pool : upstream.pools) pools.push_back(pool_json(facts, upstream, pool));
-    status["upstreams"].push_back({{"name", upstream.name}, {"pools", std::move(pools)}});
+    json told = {{"name", upstream.name}, {"pools", std::move(pools)}};
+    if (const auto split = facts.splits.find(upstream.name); split != facts.splits.end()) {
+      told["split"] = json::object();
+      for (const auto& [pool, weight] : split->second.weights) told["split"][pool] = weight;
+      told["split_override"] = split->second.override;
+    }
+    status["upstreams"].push_back(std::move(told));
   }
   for (const auto& [upstream, server] : facts.drains) {
     status["overrides"].push_back({{"upstream", upstream},

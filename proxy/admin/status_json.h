@@ -11,6 +11,7 @@
 
 #include "config/model.h"
 #include "proxy/traffic_meter.h"
+#include "proxy/traffic.h"
 #include "upstream/monitor.h"
 
 namespace headgate::proxy {
@@ -32,6 +33,7 @@ struct StatusFacts {
   std::map<ServerKey, ServerTraffic> traffic;    ///< of those that are counted by name
   std::map<ServerKey, std::uint64_t> ejections;  ///< since the start
   upstream::Monitor::Drains drains;              ///< unknown ones included
+  std::map<std::string, Traffic::Status> splits;  ///< by upstream
 };
 
 /// Pure.

@@ -193,8 +193,9 @@ Parsed<UniqueFd> send_request(const config::Address& address, const AdminRequest
   std::string text = request.method + " " + request.path + " HTTP/1.1\r\nHost: headgate\r\nConnection: close\r\n";
   if (!request.token.empty()) text += "Authorization: Bearer " + request.token + "\r\n";
   if (!request.last_event_id.empty()) text += "Last-Event-ID: " + request.last_event_id + "\r\n";
-  if (request.method != "GET") text += "Content-Length: 0\r\n";
-  text += "\r\n";
+  if (!request.body.empty()) text += "Content-Type: application/json\r\n";
+  if (request.method != "GET") text += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+  text += "\r\n" + request.body;
   error = send_all(fd.get(), text, deadline);
   if (error != 0) return failed(error);
   return fd;

@@ -19,6 +19,7 @@ struct AdminRequest {
   std::string token;                          ///< sent as a bearer token; empty: none
   std::chrono::milliseconds timeout{10'000};  ///< for the whole exchange
   std::string last_event_id = {};             ///< sent as Last-Event-ID; empty: none
+  std::string body = {};                      ///< JSON; empty: none
 };
 
 struct AdminReply {

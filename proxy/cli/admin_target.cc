@@ -75,8 +75,8 @@ void complain(const AdminTarget& target, const AdminReply& reply) {
 }
 
 std::optional<std::string> call(const AdminTarget& target, const char* method, std::string path,
-                                std::chrono::milliseconds timeout) {
-  const auto reply = call_admin(target.address, {method, std::move(path), target.token, timeout});
+                                std::chrono::milliseconds timeout, std::string body) {
+  const auto reply = call_admin(target.address, {method, std::move(path), target.token, timeout, {}, std::move(body)});
   if (!reply) {
     complain(target, reply.error());
     return std::nullopt;

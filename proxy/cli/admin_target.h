@@ -29,7 +29,7 @@ void complain(const AdminTarget& target, const AdminReply& reply);
 
 /// The body of a 2xx answer; nothing after the complaint was printed.
 std::optional<std::string> call(const AdminTarget& target, const char* method, std::string path,
-                                std::chrono::milliseconds timeout);
+                                std::chrono::milliseconds timeout, std::string body = {});
 
 /// As one segment of a path: all but the unreserved characters of RFC 3986 section 2.3 are escaped.
 std::string path_segment(std::string_view text);

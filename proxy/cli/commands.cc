@@ -52,6 +52,29 @@ void add_drains(CLI::App& app, Options& options) {
   add_server(*app.add_subcommand("undrain", "take a drained server back"), options);
 }
 
+void add_upstream(CLI::App& command, Options& options) {
+  add_file(command, options);
+  command.add_option("upstream", options.upstream, "the upstream's name")->required()->type_name("UPSTREAM");
+  command.add_flag("--wait", options.wait,
+                   "return when no request is in flight in the pools that were left; tunnels do not count");
+  command.add_option("--timeout", options.wait_timeout, "how long to wait; exit 1 when it was not enough")
+      ->type_name("DURATION")
+      ->capture_default_str();
+}
+
+void add_traffic(CLI::App& app, Options& options) {
+  auto& split = *app.add_subcommand("split", "set each pool's share of an upstream's requests");
+  add_upstream(split, options);
+  split.add_option("weights", options.weights, "all pools with relative weights, or some with percents")
+      ->type_name("POOL=WEIGHT");
+  split.add_flag("--reset", options.reset, "back to the split of the configuration");
+  auto& switch_command = *app.add_subcommand("switch", "send all new requests of an upstream to one pool");
+  add_upstream(switch_command, options);
+  switch_command.add_option("pool", options.pool, "the pool's name")->required()->type_name("POOL");
+  switch_command.add_flag("--force", options.force, "even when no server of it is well");
+  add_upstream(*app.add_subcommand("rollback", "back to the split before the last change"), options);
+}
+
 int run_command(const CLI::App& app, const Options& options, const Programs& programs) {
   const std::string name = app.get_subcommands().front()->get_name();
   if (name == "check") return check(options);
@@ -61,6 +84,9 @@ int run_command(const CLI::App& app, const Options& options, const Programs& pro
   if (name == "status") return status(options);
   if (name == "drain") return drain(options);
   if (name == "undrain") return undrain(options);
+  if (name == "split") return split(options);
+  if (name == "switch") return switch_pool(options);
+  if (name == "rollback") return rollback(options);
   if (name == "events") return events(options);
   if (name == "version") return version();
   if (name == "demo") return programs.demo();
@@ -90,6 +116,7 @@ int run(int argc, const char* const* argv, const Programs& programs) {
   status_command.add_flag("--json", options.json, "as the admin API gives it");
   add_file(*app.add_subcommand("reload", "make the running instance read its configuration again"), options);
   add_drains(app, options);
+  add_traffic(app, options);
   auto& events_command = *app.add_subcommand("events", "print what happens, as it happens");
   add_file(events_command, options);
   events_command.add_flag("--all", options.all, "first what is kept of what has happened");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: `headgate check`, `dump`, `explain`, `reload`, `status`, `drain`, `undrain`, `events`,
+// The command line: `headgate check`, `dump`, `explain`, `reload`, `status`, `drain`, `undrain`, `split`,
+// `switch`, `rollback`, `events`,
 // `version`, and the way to `serve` and `demo`. They are described in docs/operations.md. Main thread only; whatever
 // they print goes to stdout, complaints go to stderr.
 #pragma once

@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "base/time.h"
 #include "config/units.h"
 #include "proxy/cli/admin_target.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/options.h"
+#include "proxy/cli/progress.h"
 
 namespace headgate::cli {
 namespace {
@@ -62,23 +62,6 @@ std::string text_of(const Traffic& traffic) {
   if (traffic.tunnels != 0) text += ", " + count(traffic.tunnels, "tunnel") + " open";
   return text;
 }
-
-/// One line that is written over, on a terminal only.
-class Progress {
- public:
-  void show(const std::string& text) {
-    if (!terminal_) return;
-    std::cerr << "\r\033[K" << text << std::flush;
-    shown_ = true;
-  }
-  ~Progress() {
-    if (shown_) std::cerr << "\r\033[K" << std::flush;
-  }
-
- private:
-  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-  bool shown_ = false;
-};
 
 /// Until no request is in flight there. Nothing: the time was over, or the instance does not answer any more.
 std::optional<Traffic> wait_until_idle(const Options& options, const AdminTarget& target, Traffic traffic,

@@ -11,12 +11,16 @@ struct Options {
   std::string file;   ///< of -c; empty: the first of the default places that exists
   std::string admin;  ///< of --admin; empty: what the configuration says
   bool json = false;  ///< status, events
-  // drain, undrain
+  // drain, undrain; the first and the last three also of what follows
   std::string upstream;
   std::string server;
   bool wait = false;
   bool force = false;
   std::string wait_timeout = "10m";
+  // split, switch, rollback
+  std::vector<std::string> weights;  ///< "POOL=WEIGHT"
+  bool reset = false;
+  std::string pool;
   // events
   bool all = false;
   // explain
@@ -34,6 +38,9 @@ int reload(const Options& options);
 int status(const Options& options);
 int drain(const Options& options);
 int undrain(const Options& options);
+int split(const Options& options);
+int switch_pool(const Options& options);
+int rollback(const Options& options);
 int events(const Options& options);
 int version();
 

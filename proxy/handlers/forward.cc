@@ -9,6 +9,7 @@
 #include "proxy/generation.h"
 #include "proxy/handlers/affinity.h"
 #include "proxy/handlers/attempt.h"
+#include "proxy/handlers/pool_choice.h"
 
 namespace headgate::proxy {
 namespace {
@@ -51,10 +52,10 @@ Task<Result<>> respond_failure(Request& request, const Error& error) {
 /// One request on its way through the servers of its upstream: what it has tried, and what it may still do.
 class Delivery final : public Retrying {
  public:
-  Delivery(Request& request, upstream::Upstream& upstream)
+  Delivery(Request& request, upstream::Upstream& upstream, std::size_t pool)
       : Retrying(request.exchange.loop().buffers()),
         request_(request),
-        pool_(upstream.pool()),
+        pool_(upstream.pool(pool)),
         rules_(request.generation->shared->upstreams[request.route->upstream]),
         attempts_(upstream.config().retry.attempts),
         active_(upstream),
@@ -163,10 +164,11 @@ Task<Result<upstream::Turn>> wait_for_turn(Request& request, Delivery& delivery,
 }
 
 /// To one server after another until one has answered, or nothing is left that would be safe to try.
-Task<Result<>> deliver(Request& request, upstream::Upstream& upstream) {
+Task<Result<>> deliver(Request& request, upstream::Upstream& upstream, std::size_t pool) {
   const auto& timeouts = request.route->timeouts;
   Loop& loop = request.exchange.loop();
-  Delivery delivery(request, upstream);
+  Delivery delivery(request, upstream, pool);
+  const std::size_t first_server = upstream.first_server(pool);
   Error error = kNoServer;
   for (bool again = true; again;) {
     auto pick = delivery.pick(true);
@@ -184,7 +186,7 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream) {
     }
     auto& turn = *pick.turn;
     delivery.begin(turn);
-    AttemptMeter meter(request.generation->meter.target(request.route->upstream, turn.index()));
+    AttemptMeter meter(request.generation->meter.target(request.route->upstream, first_server + turn.index()));
     if (request.attempts++ > 0) meter.is_retry();
     const TimePoint connect_by = std::min(deadline_after(loop.now(), timeouts.connect), request.deadline);
     auto lease = co_await turn.server().lease(connect_by, delivery.age());
@@ -229,12 +231,18 @@ Task<Result<>> forward(Request& request) {
   const auto& route = *request.route;
   auto& upstream = *request.generation->upstreams[route.upstream];
   request.upstream = upstream.config().name;
-  request.pool = upstream.pool().name();
+  std::size_t pool = 0;
+  if (auto* const choice = request.generation->choices[route.upstream].get()) {
+    const auto chosen = choice->choose(request);
+    pool = chosen.pool;
+    if (chosen.spilled) request.generation->meter.target(route.upstream, upstream.first_server(pool)).pool->spilled.add(1);
+  }
+  request.pool = upstream.pool(pool).name();
   const auto& head = request.exchange.request;
   if (head.body == http::BodyKind::kLength && route.max_body != 0 && head.content_length > route.max_body) {
     return respond_failure(request, {Errc::kTooLarge, Side::kDownstream, "body_too_large"});
   }
-  return deliver(request, upstream);
+  return deliver(request, upstream, pool);
 }
 
 }  // namespace headgate::proxy

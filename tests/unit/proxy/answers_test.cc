@@ -38,7 +38,7 @@ class AnswersTest : public ::testing::Test {
  protected:
   /// A request that has met this route.
   Request& meet(const std::string& route, std::string_view path = "/") {
-    generation = std::make_unique<Generation>(1, read_config("sites: [{ routes: [{ path: /*, " + route + " }] }]"), monitor());
+    generation = std::make_unique<Generation>(1, read_config("sites: [{ routes: [{ path: /*, " + route + " }] }]"), monitor(), traffic());
     exchange = std::make_unique<FakeExchange>(loop, connection);
     exchange->request.method_name = "GET";
     request = std::make_unique<Request>(*exchange, nullptr);

@@ -38,6 +38,12 @@ inline upstream::Monitor& monitor() {
   return one;
 }
 
+inline Traffic& traffic() {
+  static observe::Events events;
+  static Traffic one(events, [] { monitor().announce(); });
+  return one;
+}
+
 /// One end of a connection, read as HTTP/1. Waits have a generous limit, so that a failure is one and not a hang.
 class Peer {
  public:
@@ -202,7 +208,7 @@ class Edge {
   explicit Edge(const std::string& yaml) {
     std::string text = "access_log: { format: json, output: \"" + log_path() + "\" }\n" + yaml;
     if (yaml.find("listeners:") == std::string::npos) text += "\nlisteners: [{ address: \"127.0.0.1:0\" }]\n";
-    generation_ = std::make_shared<const Generation>(1, read_config(text), monitor_);
+    generation_ = std::make_shared<const Generation>(1, read_config(text), monitor_, traffic_);
     limits_.adopt(generation_->config, ratelimit::nanos_of(Clock::now()));
     access_log_.emplace(generation_->config.access_log);
     shared_.emplace(
@@ -252,6 +258,7 @@ class Edge {
   observe::Metrics metrics_{1};
   observe::Events events_;
   upstream::Monitor monitor_{1, config::Dns(), events_};
+  Traffic traffic_{events_, [this] { monitor_.announce(); }};
   ConnectionCount connections_;
   ratelimit::Stores limits_;
   std::shared_ptr<const Generation> generation_;

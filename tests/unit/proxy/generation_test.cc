@@ -24,7 +24,7 @@ sites:
       - { path: /plain/*, proxy: api }
       - { path: /own/*, proxy: api, max_body: 20MiB, timeouts: { first_byte: 120s } }
       - { path: /any/*, proxy: api, max_body: 0 }
-)"), monitor());
+)"), monitor(), traffic());
   EXPECT_EQ(generation.number, 7u);
   EXPECT_EQ(generation.session_limits.header_timeout, std::chrono::seconds(3));
   EXPECT_EQ(generation.session_limits.keepalive_requests, 9u);
@@ -54,15 +54,15 @@ TEST(Generation, WhatCannotBeServedThrows) {
   auto config = read_config("sites: [{ routes: [{ path: /*, proxy: \"http://127.0.0.1:1\" }] }]");
   auto dangling = config;
   std::get<config::Proxy>(dangling.sites[0].routes[0].action).upstream = "nobody";
-  EXPECT_THROW(Generation(1, dangling, monitor()), std::exception);
+  EXPECT_THROW(Generation(1, dangling, monitor(), traffic()), std::exception);
   auto bad_template = config;
   bad_template.sites[0].response_headers.set.emplace_back("X-A", "$no_such_variable");
-  EXPECT_THROW(Generation(1, bad_template, monitor()), std::exception);
+  EXPECT_THROW(Generation(1, bad_template, monitor(), traffic()), std::exception);
   auto no_certificate = config;
   no_certificate.listeners.push_back({});
   no_certificate.listeners.back().tls = true;
   no_certificate.tls.certificates.push_back({"/nowhere/cert.pem", "/nowhere/key.pem", {}});
-  EXPECT_THROW(Generation(1, no_certificate, monitor()), std::exception);
+  EXPECT_THROW(Generation(1, no_certificate, monitor(), traffic()), std::exception);
 }
 
 TEST(Generation, AWorkersShareFindsItsServersAgain) {
@@ -74,9 +74,9 @@ TEST(Generation, AWorkersShareFindsItsServersAgain) {
   observe::Metrics metrics(1);
   ratelimit::Stores stores;
   ratelimit::SharedStore shared_limits(loop, stores, {});
-  const auto first = std::make_shared<const Generation>(1, read_config(yaml), monitor());
+  const auto first = std::make_shared<const Generation>(1, read_config(yaml), monitor(), traffic());
   auto one = std::make_unique<WorkerGeneration>(first, side, nullptr, metrics, stores, shared_limits);
-  const auto second = std::make_shared<const Generation>(2, read_config(yaml), monitor());
+  const auto second = std::make_shared<const Generation>(2, read_config(yaml), monitor(), traffic());
   const WorkerGeneration two(second, side, nullptr, metrics, stores, shared_limits);
   EXPECT_EQ(side.servers.size(), 2U);
   EXPECT_EQ(two.tls, nullptr);

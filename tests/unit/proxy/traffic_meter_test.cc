@@ -86,7 +86,7 @@ class TrafficMeterTest : public testing::Test {
 };
 
 TEST_F(TrafficMeterTest, EachRouteHasItsOwnSeriesAndSoHasNone) {
-  const Generation generation(1, read_config(kConfig), monitor());
+  const Generation generation(1, read_config(kConfig), monitor(), traffic());
   TrafficMeter meter(metrics_, 0, generation);
   EXPECT_EQ(metrics_.routes.size(), 0u) << "before its first request a route costs nothing";
   for (int i = 0; i < 2; ++i) count(meter, generation, 0, 0);
@@ -101,7 +101,7 @@ TEST_F(TrafficMeterTest, EachRouteHasItsOwnSeriesAndSoHasNone) {
 }
 
 TEST_F(TrafficMeterTest, TargetsAreInTheOrderOfTheConfiguration) {
-  const Generation generation(1, read_config(kConfig), monitor());
+  const Generation generation(1, read_config(kConfig), monitor(), traffic());
   const TrafficMeter meter(metrics_, 0, generation);
   { AttemptMeter(meter.target(0, 1)).answered(200, 1ms); }
   { AttemptMeter(meter.target(1, 0)).answered(404, 1ms); }
@@ -118,10 +118,10 @@ TEST_F(TrafficMeterTest, TargetsAreInTheOrderOfTheConfiguration) {
 }
 
 TEST_F(TrafficMeterTest, CountsGoOnOverGenerationsThatMoveTheRoutes) {
-  const Generation first(1, read_config(kConfig), monitor());
+  const Generation first(1, read_config(kConfig), monitor(), traffic());
   const Generation second(2, read_config("sites: [{ hosts: [b.test], routes: [{ path: /new, respond: { status: 200 } },"
                                          " { path: /x, respond: { status: 200 } }] }]"),
-                          monitor());
+                          monitor(), traffic());
   {
     TrafficMeter meter(metrics_, 0, first);
     count(meter, first, 0, 0);
@@ -133,9 +133,9 @@ TEST_F(TrafficMeterTest, CountsGoOnOverGenerationsThatMoveTheRoutes) {
 }
 
 TEST_F(TrafficMeterTest, OnlyWhatIsNotNamedAnyMoreGoes) {
-  const Generation first(1, read_config(kConfig), monitor());
+  const Generation first(1, read_config(kConfig), monitor(), traffic());
   const Generation second(
-      2, read_config("sites: [{ hosts: [b.test], routes: [{ path: /x, respond: { status: 200 } }] }]"), monitor());
+      2, read_config("sites: [{ hosts: [b.test], routes: [{ path: /x, respond: { status: 200 } }] }]"), monitor(), traffic());
   {
     TrafficMeter meter(metrics_, 0, first);
     count(meter, first, 0, 0);
@@ -155,7 +155,7 @@ TEST_F(TrafficMeterTest, OnlyWhatIsNotNamedAnyMoreGoes) {
 }
 
 TEST_F(TrafficMeterTest, AFailedAttemptCountsAsWhatTheClientIsTold) {
-  const Generation generation(1, read_config(kConfig), monitor());
+  const Generation generation(1, read_config(kConfig), monitor(), traffic());
   const TrafficMeter meter(metrics_, 0, generation);
   for (const auto& error :
        {Error{Errc::kTimeout, Side::kUpstream, "first_byte_timeout", 0},
@@ -170,7 +170,7 @@ TEST_F(TrafficMeterTest, AFailedAttemptCountsAsWhatTheClientIsTold) {
 }
 
 TEST_F(TrafficMeterTest, ATunnelIsCountedApart) {
-  const Generation generation(1, read_config(kConfig), monitor());
+  const Generation generation(1, read_config(kConfig), monitor(), traffic());
   const TrafficMeter meter(metrics_, 0, generation);
   const auto traffic = [&] { return *traffic_of(metrics_, "one", "default", "127.0.0.1:1"); };
   {

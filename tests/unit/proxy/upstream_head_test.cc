@@ -31,7 +31,7 @@ class UpstreamHeadTest : public ::testing::Test {
                              const std::string& route = "", bool path_as_sent = true) {
     const auto config = read_config("sites: [{ routes: [{ path: /*, proxy: \"http://127.0.0.1:1\"" +
                                     (route.empty() ? "" : ", " + route) + " }] }]");
-    generation = std::make_unique<Generation>(1, config, monitor());
+    generation = std::make_unique<Generation>(1, config, monitor(), traffic());
     exchange = std::make_unique<FakeExchange>(loop, connection);
     auto& head = exchange->request;
     head.method_name = "GET";

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/admin/traffic_resource.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "proxy/admin/answer.h"
+#include "proxy/instance.h"
+
+namespace headgate::proxy {
+namespace {
+
+using nlohmann::json;
+using Action = UpstreamPath::Action;
+
+constexpr std::size_t kMostBody = 64 * 1024;
+
+/// The request's body; nothing: it is too long, or did not come.
+Task<std::optional<std::string>> read_text(http::Exchange& exchange) {
+  std::string text;
+  while (exchange.has_body() && !exchange.body_finished()) {
+    const auto piece = co_await exchange.read_body();
+    if (!piece || text.size() + piece->size() > kMostBody) co_return std::nullopt;
+    text.append(piece->data(), piece->size());
+  }
+  co_return std::move(text);
+}
+
+struct Asked {
+  Traffic::Refusal refusal;  ///< what is wrong with the request
+  Weights weights;
+  bool reset = false;
+  std::string pool;
+  bool force = false;
+};
+
+/// {"weights": {"blue": 90, "green": 10}} or {"reset": true}; {"pool": "green", "force": false}
+Asked read_asked(Action action, const std::string& text) {
+  Asked asked;
+  if (action == Action::kRollback) return asked;
+  const json body = json::parse(text, nullptr, false);
+  if (!body.is_object()) {
+    asked.refusal = "expected a JSON object";
+  } else if (action == Action::kSwitch) {
+    asked.pool = body.contains("pool") && body["pool"].is_string() ? body["pool"].get<std::string>() : std::string();
+    asked.force = body.value("force", json()) == true;
+    if (asked.pool.empty()) asked.refusal = "expected the name of a pool: {\"pool\": NAME}";
+  } else if (body.value("reset", json()) == true) {
+    asked.reset = true;
+  } else {
+    const json listed = body.value("weights", json::object());
+    const json weights = listed.is_object() ? listed : json::object();
+    for (const auto& [pool, weight] : weights.items()) {
+      if (!weight.is_number()) asked.refusal = "the weight of '" + pool + "' is not a number";
+      asked.weights.emplace_back(pool, weight.is_number() ? weight.get<double>() : 0);
+    }
+    if (asked.weights.empty()) asked.refusal = "expected {\"weights\": {POOL: NUMBER}} or {\"reset\": true}";
+  }
+  return asked;
+}
+
+bool serves(const upstream::PoolStatus& pool) {
+  return pool.rotation == upstream::Rotation::kServing || pool.rotation == upstream::Rotation::kBackup;
+}
+
+/// A switch to a pool without a server that is well would fail every request.
+Traffic::Refusal refusal_to_switch(Instance& instance, const std::string& upstream, const std::string& pool) {
+  for (const auto& one : instance.monitor().status()) {
+    if (one.upstream != upstream || one.pool != pool || serves(one)) continue;
+    std::string why;
+    for (const auto& server : one.servers) {
+      why += fmt::format("{}{} is {}", why.empty() ? "" : ", ", server.server,
+                         upstream::to_string(server.verdict.standing));
+      if (!server.reason.empty()) why += " (" + server.reason + ")";
+    }
+    return fmt::format("pool '{}' has no server that is well: {}", pool, why);
+  }
+  return std::nullopt;
+}
+
+json traffic_json(Instance& instance, const config::Upstream& upstream) {
+  const auto status = instance.traffic().status(upstream.name);
+  json told = {{"upstream", upstream.name}, {"pools", json::array()}};
+  if (!status) return told;
+  double sum = 0;
+  for (const auto& [pool, weight] : status->weights) sum += weight;
+  told["override"] = status->override;
+  told["release"] = status->release;
+  told["split"] = json::object();
+  for (const auto& pool : upstream.pools) {
+    const double weight = weight_of(status->weights, pool.name);
+    ServerTraffic traffic;
+    for (const auto& server : pool.servers) {
+      const auto one = traffic_of(instance.metrics(), upstream.name, pool.name, server.address.text);
+      if (!one) continue;
+      traffic.in_flight += one->in_flight;
+      traffic.tunnels += one->tunnels;
+    }
+    told["split"][pool.name] = weight;
+    told["pools"].push_back({{"pool", pool.name},
+                             {"weight", weight},
+                             {"percent", sum > 0 ? weight / sum * 100 : 0},
+                             {"in_flight", traffic.in_flight},
+                             {"tunnels", traffic.tunnels}});
+  }
+  return told;
+}
+
+Traffic::Refusal apply(Traffic& traffic, const UpstreamPath& path, const Asked& asked) {
+  switch (path.action) {
+    case Action::kSplit:
+      return asked.reset ? traffic.reset(path.upstream) : traffic.split(path.upstream, asked.weights);
+    case Action::kSwitch:
+      return traffic.switch_to(path.upstream, asked.pool);
+    case Action::kRollback:
+      return traffic.rollback(path.upstream);
+    case Action::kNone:
+      break;
+  }
+  return std::nullopt;
+}
+
+const char* method_of(Action action) {
+  return action == Action::kNone ? "GET" : action == Action::kSplit ? "PUT" : "POST";
+}
+
+const config::Upstream* find(const config::Config& config, const std::string& name) {
+  const auto found = std::find_if(config.upstreams.begin(), config.upstreams.end(),
+                                  [&](const auto& upstream) { return upstream.name == name; });
+  return found == config.upstreams.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const UpstreamPath& path) {
+  if (exchange.request.method_name != method_of(path.action)) {
+    co_await refuse_method(exchange, method_of(path.action));
+    co_return;
+  }
+  const auto text = co_await read_text(exchange);
+  const auto generation = instance.shared_generation();  // a reload may come while this waits
+  const auto* const upstream = find(generation->config, path.upstream);
+  const Asked asked = text ? read_asked(path.action, *text) : Asked{"the body is too long", {}, false, {}, false};
+  std::string refused;
+  int status = 400;
+  if (upstream == nullptr) {
+    status = 404;
+    refused = "there is no upstream '" + path.upstream + "'";
+  } else if (path.action != Action::kNone && asked.refusal) {
+    refused = *asked.refusal;
+  } else if (path.action == Action::kSwitch && !asked.force) {
+    if (const auto refusal = refusal_to_switch(instance, path.upstream, asked.pool)) {
+      status = 409;
+      refused = *refusal + "; --force (\"force\": true) switches all the same";
+    }
+  }
+  bool saved = true;
+  if (refused.empty() && path.action != Action::kNone) {
+    const auto changed =
+        instance.overrides().change([&](Traffic& traffic) { return apply(traffic, path, asked); });
+    saved = changed.saved;
+    if (changed.refusal) refused = *changed.refusal;
+  }
+  if (!refused.empty()) {
+    std::string error = error_json(status == 404 ? "unknown_upstream" : status == 409 ? "no_healthy_server" : "refused",
+                                   refused);
+    co_await respond(exchange, status, std::move(error));
+    co_return;
+  }
+  if (path.action != Action::kNone) co_await instance.workers_told();
+  json told = traffic_json(instance, *upstream);
+  if (path.action != Action::kNone) told["saved"] = saved;
+  std::string body = to_text(told);
+  co_await respond(exchange, 200, std::move(body));
+}
+
+}  // namespace headgate::proxy

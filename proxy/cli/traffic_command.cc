@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands split, switch and rollback.
+#include <charconv>
+#include <iostream>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/time.h"
+#include "config/units.h"
+#include "proxy/cli/admin_target.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/options.h"
+#include "proxy/cli/progress.h"
+
+namespace headgate::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kCallTimeout{10'000};
+constexpr std::chrono::milliseconds kFirstPause{20};
+constexpr std::chrono::milliseconds kLongestPause{500};
+
+std::string path_of(const Options& options) { return "/v1/upstreams/" + path_segment(options.upstream); }
+
+/// Of the pools that get no requests any more.
+struct Left {
+  std::uint64_t in_flight = 0;
+  std::uint64_t tunnels = 0;
+};
+
+Left left_in(const json& traffic) {
+  Left left;
+  for (const auto& pool : traffic.value("pools", json::array())) {
+    if (pool.value("weight", 1.0) > 0) continue;
+    left.in_flight += pool.value("in_flight", std::uint64_t{0});
+    left.tunnels += pool.value("tunnels", std::uint64_t{0});
+  }
+  return left;
+}
+
+std::string text_of(const json& traffic) {
+  std::string text;
+  for (const auto& pool : traffic.value("pools", json::array())) {
+    text += fmt::format("{}{} {:.4g} %", text.empty() ? "" : ", ", pool.value("pool", "?"), pool.value("percent", 0.0));
+  }
+  return text;
+}
+
+std::string text_of(const Left& left) {
+  std::string text = fmt::format("{} request{} in flight", left.in_flight, left.in_flight == 1 ? "" : "s");
+  if (left.tunnels != 0) text += fmt::format(", {} tunnel{} open", left.tunnels, left.tunnels == 1 ? "" : "s");
+  return text;
+}
+
+std::optional<json> ask(const Options& options, const AdminTarget& target, const char* method,
+                        const std::string& action, const json& body) {
+  const auto answer = call(target, method, path_of(options) + action, kCallTimeout,
+                           body.is_null() ? std::string() : body.dump());
+  if (!answer) return std::nullopt;
+  json traffic = json::parse(*answer, nullptr, false);
+  if (!traffic.is_object()) {
+    std::cerr << "headgate: what the instance answered is not a JSON object\n";
+    return std::nullopt;
+  }
+  if (traffic.contains("saved") && traffic["saved"] == false) {
+    std::cerr << "warning: it could not be saved in state_dir: a restart will forget it (see the log)\n";
+  }
+  return traffic;
+}
+
+/// Until the pools that were left have no request in flight.
+bool wait_until_left(const Options& options, const AdminTarget& target, json& traffic, TimePoint deadline) {
+  Progress progress;
+  auto pause = kFirstPause;
+  for (Left left = left_in(traffic); left.in_flight != 0; left = left_in(traffic)) {
+    progress.show(fmt::format("{}: {} where no new request goes", options.upstream, text_of(left)));
+    const TimePoint now = Clock::now();
+    if (now >= deadline) {
+      progress.show("");
+      std::cerr << fmt::format("{}: still {} after {}; the change stays\n", options.upstream, text_of(left),
+                               options.wait_timeout);
+      return false;
+    }
+    std::this_thread::sleep_until(std::min<TimePoint>(now + pause, deadline));
+    pause = std::min(pause * 2, kLongestPause);
+    auto next = ask(options, target, "GET", "", json());
+    if (!next) return false;
+    traffic = *std::move(next);
+  }
+  return true;
+}
+
+int change(const Options& options, const char* method, const char* action, const json& body) {
+  const auto timeout = config::parse_duration(options.wait_timeout);
+  if (!timeout) {
+    std::cerr << "headgate: --timeout: " << timeout.error().message << '\n';
+    return kWrongUsage;
+  }
+  const auto target = find_target(options);
+  if (!target) return kFailed;
+  const TimePoint deadline = Clock::now() + *timeout;
+  auto traffic = ask(options, *target, method, action, body);
+  if (!traffic) return kFailed;
+  if (options.wait && !wait_until_left(options, *target, *traffic, deadline)) return kFailed;
+  std::cout << fmt::format("{}: {}", options.upstream, text_of(*traffic));
+  if (options.wait) std::cout << "; drained: " << text_of(left_in(*traffic));
+  std::cout << '\n';
+  return kDone;
+}
+
+}  // namespace
+
+int split(const Options& options) {
+  if (options.reset != options.weights.empty()) {
+    std::cerr << "headgate: split: expected POOL=WEIGHT for one pool or more, or --reset\n";
+    return kWrongUsage;
+  }
+  if (options.reset) return change(options, "PUT", "/split", {{"reset", true}});
+  json weights = json::object();
+  for (const auto& text : options.weights) {
+    const auto equals = text.find('=');
+    double weight = -1;
+    const char* const end = text.data() + text.size();
+    const char* const begin = equals == std::string::npos ? end : text.data() + equals + 1;
+    const char* const last = begin != end && end[-1] == '%' ? end - 1 : end;
+    const auto [stop, error] = std::from_chars(begin, last, weight);
+    if (equals == 0 || equals == std::string::npos || error != std::errc() || stop != last || weight < 0) {
+      std::cerr << fmt::format("headgate: split: expected POOL=WEIGHT such as green=10, got '{}'\n", text);
+      return kWrongUsage;
+    }
+    weights[text.substr(0, equals)] = weight;
+  }
+  return change(options, "PUT", "/split", {{"weights", weights}});
+}
+
+int switch_pool(const Options& options) {
+  return change(options, "POST", "/switch", {{"pool", options.pool}, {"force", options.force}});
+}
+
+int rollback(const Options& options) { return change(options, "POST", "/rollback", json::object()); }
+
+}  // namespace headgate::cli

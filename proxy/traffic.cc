@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/traffic.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "config/nearest.h"
+
+namespace headgate::proxy {
+namespace {
+
+double sum_of(const Weights& weights) {
+  double sum = 0;
+  for (const auto& [name, weight] : weights) sum += weight;
+  return sum;
+}
+
+/// The same pools as in `order`, with these weights; pools that are not there any more are left out.
+Weights ordered(const Weights& order, const Weights& weights) {
+  Weights result;
+  for (const auto& [name, ignored] : order) result.emplace_back(name, weight_of(weights, name));
+  return result;
+}
+
+/// Some pool gets its first clients: a release begins, and it draws its own.
+bool begins_release(const Weights& before, const Weights& after) {
+  return std::any_of(after.begin(), after.end(),
+                     [&](const auto& pool) { return pool.second > 0 && weight_of(before, pool.first) <= 0; });
+}
+
+std::shared_ptr<const TrafficPlan> plan_of(const std::string& upstream, const Weights& weights,
+                                           std::uint64_t release) {
+  std::vector<routing::Split::Pool> pools;
+  for (const auto& [name, weight] : weights) pools.push_back({name, weight});
+  // The same in every instance that has had the same releases.
+  return std::make_shared<const TrafficPlan>(TrafficPlan{
+      routing::Split(std::move(pools)), routing::Points(fmt::format("headgate release {} of {}", release, upstream))});
+}
+
+std::string unknown_pool(const Weights& pools, const std::string& upstream, const std::string& pool) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, weight] : pools) names.push_back(name);
+  return fmt::format("upstream '{}' has no pool '{}'{}", upstream, pool, config::suggestion(pool, names));
+}
+
+}  // namespace
+
+double weight_of(const Weights& weights, std::string_view pool) {
+  for (const auto& [name, weight] : weights) {
+    if (name == pool) return weight;
+  }
+  return 0;
+}
+
+Weights configured_weights(const config::Upstream& upstream) {
+  Weights weights;
+  for (const auto& pool : upstream.pools) {
+    const bool first = weights.empty();
+    weights.emplace_back(pool.name, upstream.split.empty() && first ? 1 : weight_of(upstream.split, pool.name));
+  }
+  return weights;
+}
+
+std::string text_of(const Weights& weights) {
+  std::string text;
+  for (const auto& [name, weight] : weights) text += fmt::format("{}{} {:g}", text.empty() ? "" : ", ", name, weight);
+  return text;
+}
+
+// --- the configuration ----------------------------------------------------------------------------------------------
+
+std::shared_ptr<TrafficFeed> Traffic::feed(const config::Upstream& upstream) {
+  auto& state = states_[upstream.name];
+  if (!state.feed) {
+    const Weights file = configured_weights(upstream);
+    const Weights now = state.set ? ordered(file, *state.set) : file;
+    state.feed = std::make_shared<TrafficFeed>(plan_of(upstream.name, sum_of(now) > 0 ? now : file, state.release));
+  }
+  return state.feed;
+}
+
+void Traffic::adopt(const config::Config& config) {
+  for (auto& [name, state] : states_) {
+    const auto found = std::find_if(config.upstreams.begin(), config.upstreams.end(),
+                                    [&](const auto& upstream) { return upstream.name == name; });
+    const Weights before = effective(state);
+    const bool first = state.file.empty();
+    state.file = found == config.upstreams.end() ? Weights() : configured_weights(*found);
+    if (state.file.empty()) continue;
+    const Weights after = effective(state);
+    if (!first && !before.empty() && begins_release(ordered(after, before), after)) ++state.release;
+    publish(name, state);
+  }
+  std::erase_if(states_, [](const auto& entry) { return entry.second.file.empty() && !entry.second.set; });
+  changed_();
+}
+
+/// What an operator has set counts for the pools that there are; when none of those is left, the file's.
+Weights Traffic::effective(const State& state) const {
+  if (!state.set) return state.file;
+  const Weights set = ordered(state.file, *state.set);
+  return sum_of(set) > 0 ? set : state.file;
+}
+
+void Traffic::publish(const std::string& name, State& state) {
+  auto plan = plan_of(name, effective(state), state.release);
+  if (state.feed) {
+    state.feed->publish(std::move(plan));
+  } else {
+    state.feed = std::make_shared<TrafficFeed>(std::move(plan));
+  }
+}
+
+// --- operators ------------------------------------------------------------------------------------------------------
+
+Traffic::Refusal Traffic::find(const std::string& upstream, State*& state) {
+  const auto found = states_.find(upstream);
+  if (found != states_.end() && !found->second.file.empty()) {
+    state = &found->second;
+    return std::nullopt;
+  }
+  std::vector<std::string_view> names;
+  for (const auto& [name, each] : states_) names.push_back(name);
+  return fmt::format("there is no upstream '{}'{}", upstream, config::suggestion(upstream, names));
+}
+
+void Traffic::change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type) {
+  const Weights before = effective(state);
+  if (begins_release(before, to)) ++state.release;
+  state.before = before;
+  state.set = std::move(set);
+  publish(name, state);
+  changed_();
+  const std::string now = text_of(effective(state));
+  log::info("upstream {}: {}: {} (was {})", name, type, now, text_of(before));
+  events_.add(type, {{"upstream", name}, {"split", now}, {"before", text_of(before)}});
+}
+
+Traffic::Refusal Traffic::split(const std::string& upstream, const Weights& weights) {
+  State* state = nullptr;
+  if (auto refusal = find(upstream, state)) return refusal;
+  for (const auto& [pool, weight] : weights) {
+    const auto known = [&, &name = pool](const auto& one) { return one.first == name; };
+    if (std::none_of(state->file.begin(), state->file.end(), known)) return unknown_pool(state->file, upstream, pool);
+    if (!(weight >= 0) || weight > 1e9) return fmt::format("the weight of '{}' is not a number from 0 on", pool);
+  }
+  const double sum = sum_of(weights);
+  Weights to = ordered(state->file, weights);
+  if (weights.size() < state->file.size()) {
+    if (sum > 100) return fmt::format("{:g} % of the requests is more than there are: name all pools, or less", sum);
+    Weights others = effective(*state);
+    for (auto& [name, weight] : others) {
+      const auto named = [&, &pool = name](const auto& one) { return one.first == pool; };
+      if (std::any_of(weights.begin(), weights.end(), named)) weight = 0;
+    }
+    const double rest = sum_of(others);
+    if (rest <= 0 && sum < 100) return fmt::format("no other pool gets requests now: name who shall have the other {:g} %", 100 - sum);
+    for (auto& [name, weight] : to) {
+      if (const double share = weight_of(others, name); share > 0) weight = share * (100 - sum) / rest;
+    }
+  }
+  if (sum_of(to) <= 0) return std::string("some pool needs a weight above 0");
+  change(upstream, *state, to, to, "split");
+  return std::nullopt;
+}
+
+Traffic::Refusal Traffic::switch_to(const std::string& upstream, const std::string& pool) {
+  State* state = nullptr;
+  if (auto refusal = find(upstream, state)) return refusal;
+  Weights to = state->file;
+  bool known = false;
+  for (auto& [name, weight] : to) {
+    weight = name == pool ? 100 : 0;
+    known = known || name == pool;
+  }
+  if (!known) return unknown_pool(state->file, upstream, pool);
+  change(upstream, *state, to, to, "switch");
+  return std::nullopt;
+}
+
+Traffic::Refusal Traffic::rollback(const std::string& upstream) {
+  State* state = nullptr;
+  if (auto refusal = find(upstream, state)) return refusal;
+  Weights to = ordered(state->file, state->before);
+  if (sum_of(to) <= 0) return fmt::format("the split of upstream '{}' has not been changed yet", upstream);
+  change(upstream, *state, to, to, "rollback");
+  return std::nullopt;
+}
+
+Traffic::Refusal Traffic::reset(const std::string& upstream) {
+  State* state = nullptr;
+  if (auto refusal = find(upstream, state)) return refusal;
+  if (state->set) change(upstream, *state, state->file, std::nullopt, "reset");
+  return std::nullopt;
+}
+
+std::optional<Traffic::Status> Traffic::status(const std::string& upstream) const {
+  const auto found = states_.find(upstream);
+  if (found == states_.end() || found->second.file.empty()) return std::nullopt;
+  return Status{effective(found->second), found->second.set.has_value(), found->second.release};
+}
+
+// --- restarts -------------------------------------------------------------------------------------------------------
+
+std::vector<Traffic::Saved> Traffic::saved() const {
+  std::vector<Saved> all;
+  for (const auto& [name, state] : states_) {
+    if (state.set || state.release != 0) all.push_back({name, state.set, state.before, state.release});
+  }
+  return all;
+}
+
+void Traffic::restore(const std::vector<Saved>& saved) {
+  for (const auto& one : saved) {
+    State& state = states_[one.upstream];
+    state.set = one.set;
+    state.before = one.before;
+    state.release = one.release;
+    if (state.file.empty()) continue;
+    publish(one.upstream, state);
+    if (state.set) log::warn("upstream {}: the split is an operator's: {}", one.upstream, text_of(effective(state)));
+  }
+  changed_();
+}
+
+}  // namespace headgate::proxy

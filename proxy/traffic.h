@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The traffic switch: which share of an upstream's requests each of its pools gets. The configuration says it at first;
+// an operator's split, switch and rollback stand over that, until they are reset.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/model.h"
+#include "observe/events.h"
+#include "proxy/traffic_plan.h"
+
+namespace headgate::proxy {
+
+/// Pools by name, in the order of the configuration; weights are relative.
+using Weights = std::vector<std::pair<std::string, double>>;
+
+/// The weights that the configuration gives an upstream's pools: its split, in which a pool that is not named gets
+/// nothing, or everything for the first pool.
+Weights configured_weights(const config::Upstream& upstream);
+
+/// Main thread.
+class Traffic {
+ public:
+  /// `changed` is called when some plan is another one.
+  Traffic(observe::Events& events, std::function<void()> changed)
+      : events_(events), changed_(std::move(changed)) {}
+
+  /// The feed of an upstream, made when it is not known yet.
+  std::shared_ptr<TrafficFeed> feed(const config::Upstream& upstream);
+
+  /// From now on this is the configuration. What operators have set stays, for the pools that are still there.
+  void adopt(const config::Config& config);
+
+  /// Why a change was not made; nothing: it was.
+  using Refusal = std::optional<std::string>;
+  /// With all pools named, their relative weights; else percents of those that are, the others sharing the rest as
+  /// before.
+  Refusal split(const std::string& upstream, const Weights& weights);
+  Refusal switch_to(const std::string& upstream, const std::string& pool);
+  /// Back to what it was before the last change.
+  Refusal rollback(const std::string& upstream);
+  /// Back to the configuration's.
+  Refusal reset(const std::string& upstream);
+
+  struct Status {
+    Weights weights;
+    bool override = false;  ///< an operator's, in place of the file's
+    std::uint64_t release = 0;
+  };
+  std::optional<Status> status(const std::string& upstream) const;
+
+  /// What a restart must not forget, of upstreams that are not in the configuration, too.
+  struct Saved {
+    std::string upstream;
+    std::optional<Weights> set;
+    Weights before;
+    std::uint64_t release = 0;
+  };
+  std::vector<Saved> saved() const;
+  void restore(const std::vector<Saved>& saved);
+
+ private:
+  struct State {
+    std::shared_ptr<TrafficFeed> feed;
+    Weights file;                ///< empty: not in the configuration
+    std::optional<Weights> set;  ///< by an operator
+    Weights before;              ///< the last change
+    std::uint64_t release = 0;   ///< draws other clients each time
+  };
+
+  Weights effective(const State& state) const;
+  void change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type);
+  void publish(const std::string& name, State& state);
+  Refusal find(const std::string& upstream, State*& state);
+
+  observe::Events& events_;
+  const std::function<void()> changed_;
+  std::map<std::string, State> states_;
+};
+
+/// 0 for one that is not named.
+double weight_of(const Weights& weights, std::string_view pool);
+
+/// "blue 95, green 5"
+std::string text_of(const Weights& weights);
+
+}  // namespace headgate::proxy

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an upstream's requests are spread over its pools, as workers follow it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "routing/split.h"
+
+namespace headgate::proxy {
+
+/// At one moment. Immutable.
+struct TrafficPlan {
+  routing::Split split;
+  routing::Points points;  ///< of the release
+};
+
+/// The latest plan of one upstream. It is known by the upstream's name and outlives generations. Any thread.
+class TrafficFeed {
+ public:
+  explicit TrafficFeed(std::shared_ptr<const TrafficPlan> plan) : plan_(std::move(plan)) {}
+
+  std::shared_ptr<const TrafficPlan> plan() const {
+    const std::lock_guard lock(mutex_);
+    return plan_;
+  }
+  void publish(std::shared_ptr<const TrafficPlan> plan) {
+    const std::lock_guard lock(mutex_);
+    plan_.swap(plan);
+  }
+
+ private:
+  mutable std::mutex mutex_;  // for the moment of a copy, and never on the path of a request
+  std::shared_ptr<const TrafficPlan> plan_;
+};
+
+}  // namespace headgate::proxy
