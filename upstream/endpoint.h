@@ -38,6 +38,7 @@ class Endpoint {
     TimePoint ejected_at{};
     TimePoint until{};            ///< of an ejection: then comes the trial
     TimePoint returned_at{};      ///< of the latest return
+    TimePoint doubtful_until{};   ///< it ought to have been ejected, but may not: other pools are better
     std::uint32_t ejections = 0;  ///< in a row
     std::string why;              ///< of the latest ejection, or why it was refused
     TimePoint looked_up_at{};     ///< because of a connect failure

@@ -69,7 +69,11 @@ struct PoolStatus {
   std::string upstream;
   std::string pool;
   Rotation rotation = Rotation::kNone;
+  bool doubtful = false;  ///< as Roster's
   std::vector<ServerStatus> servers;
+
+  /// Some server is well.
+  bool serving() const { return !doubtful && (rotation == Rotation::kServing || rotation == Rotation::kBackup); }
 };
 
 class Monitor {

@@ -265,7 +265,8 @@ bool Pool::has_other(std::span<const std::uint32_t> but) {
 
 bool Pool::serving() {
   follow();
-  return roster_->rotation == Rotation::kServing || roster_->rotation == Rotation::kBackup;
+  const bool well = roster_->rotation == Rotation::kServing || roster_->rotation == Rotation::kBackup;
+  return well && !roster_->doubtful;
 }
 
 }  // namespace headgate::upstream

@@ -105,7 +105,7 @@ class Pool {
 
   /// Somebody besides these slots could be picked.
   bool has_other(std::span<const std::uint32_t> but);
-  /// Some server is well, so that requests go where the configuration wants them.
+  /// Some server is well; else requests had better go to another pool, where there is one.
   bool serving();
   /// Why there is no address at all: a reason token, or null.
   const char* no_address() const {

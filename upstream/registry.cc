@@ -128,6 +128,7 @@ Facts Registry::facts_of(const FollowedPool& pool, const FollowedServer& server,
   facts.passive = record.passive;
   facts.ejected_at = record.ejected_at;
   facts.backup = server.config->backup;
+  facts.doubtful = record.doubtful_until > Clock::now();
   facts.drained = drained_.count({pool.upstream->name, server.config->address.text}) > 0;
   return facts;
 }
@@ -145,6 +146,10 @@ Roster Registry::roster_of(const FollowedPool& pool) const {
   std::vector<Verdict> verdicts(facts.size());
   Roster roster;
   roster.rotation = judge(facts, pool.upstream->ejection.max_ejected, verdicts);
+  roster.doubtful = !facts.empty();
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    if (verdicts[i].in_rotation && !facts[i].doubtful) roster.doubtful = false;
+  }
   auto verdict = verdicts.begin();
   for (std::uint32_t i = 0; i < pool.servers.size(); ++i) {
     const auto& server = pool.servers[i];
@@ -224,7 +229,9 @@ Task<> Registry::keep_time() {
   for (;;) {
     TimePoint due = Clock::now() + kRound;
     for (const auto& [identity, endpoint] : endpoints_) {
-      if (endpoint->record.passive == Passive::kEjected) due = std::min(due, endpoint->record.until);
+      const auto& record = endpoint->record;
+      if (record.passive == Passive::kEjected) due = std::min(due, record.until);
+      if (record.doubtful_until != TimePoint{}) due = std::min(due, record.doubtful_until);
     }
     const Wake wake = co_await alarm_.wait(due);
     if (wake == Wake::kCancelled) co_return;

@@ -19,7 +19,7 @@ std::vector<PoolStatus> Registry::status() const {
   for (const auto& pool : pools_) {
     if (!is_current(*pool)) continue;
     const Roster roster = roster_of(*pool);
-    PoolStatus status{pool->upstream->name, pool->name, roster.rotation, {}};
+    PoolStatus status{pool->upstream->name, pool->name, roster.rotation, roster.doubtful, {}};
     auto entry = roster.entries.begin();
     for (const auto& server : pool->servers) {
       if (server.members.empty()) {

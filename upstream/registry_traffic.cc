@@ -79,6 +79,9 @@ void Registry::grounds_to_eject(Endpoint& endpoint, const Endpoint::Grounds& gro
       endpoint.record.why = text_of(grounds) + "; not ejected: max_ejected, or it is the last one";
       if (!told) tell("ejection refused", endpoint, endpoint.record.why);
       endpoint.begin_anew(Clock::now());
+      endpoint.record.doubtful_until = Clock::now() + rules.base_time;
+      publish_with(endpoint);
+      alarm_.set();
     }
   }
   endpoint.report_taken();
@@ -88,6 +91,7 @@ void Registry::take_back(Endpoint& endpoint, const char* why) {
   auto& record = endpoint.record;
   const TimePoint now = Clock::now();
   record.passive = Passive::kIn;
+  record.doubtful_until = {};
   record.returned_at = now;
   record.why.clear();
   endpoint.begin_anew(now);
@@ -107,6 +111,10 @@ void Registry::trial_failed(Endpoint& endpoint, const config::Ejection& rules) {
 void Registry::end_ejections(TimePoint now) {
   for (const auto& [identity, endpoint] : endpoints_) {
     auto& record = endpoint->record;
+    if (record.doubtful_until != TimePoint{} && record.doubtful_until <= now) {
+      record.doubtful_until = {};
+      publish_with(*endpoint);
+    }
     if (record.passive != Passive::kEjected || record.until > now) continue;
     record.passive = Passive::kTrial;
     endpoint->release_trial();

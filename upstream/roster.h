@@ -21,6 +21,7 @@ struct Facts {
   Passive passive = Passive::kIn;
   bool drained = false;  ///< by an operator
   bool backup = false;
+  bool doubtful = false;  ///< it gave grounds to eject a moment ago, which was not possible
   TimePoint ejected_at{};
 };
 
@@ -64,6 +65,7 @@ struct Roster {
   };
   Rotation rotation = Rotation::kNone;
   std::vector<Entry> entries;
+  bool doubtful = false;          ///< so are all in rotation: where there is another pool, that is the better one
   bool resolving = false;         ///< a name has been asked for, and nothing is known of it yet
   const char* missing = nullptr;  ///< why a name has no address: a reason token
 };

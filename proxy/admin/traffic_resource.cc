@@ -61,14 +61,10 @@ Asked read_asked(Action action, const std::string& text) {
   return asked;
 }
 
-bool serves(const upstream::PoolStatus& pool) {
-  return pool.rotation == upstream::Rotation::kServing || pool.rotation == upstream::Rotation::kBackup;
-}
-
 /// A switch to a pool without a server that is well would fail every request.
 Traffic::Refusal refusal_to_switch(Instance& instance, const std::string& upstream, const std::string& pool) {
   for (const auto& one : instance.monitor().status()) {
-    if (one.upstream != upstream || one.pool != pool || serves(one)) continue;
+    if (one.upstream != upstream || one.pool != pool || one.serving()) continue;
     std::string why;
     for (const auto& server : one.servers) {
       why += fmt::format("{}{} is {}", why.empty() ? "" : ", ", server.server,

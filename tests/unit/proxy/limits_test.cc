@@ -159,7 +159,7 @@ TEST(Limits, ABurstWithinASecondIsToldAsItsRate) {
 }
 
 TEST(Limits, RoutesShareTheirSets) {
-  const Generation generation(1, read_config(routes("  one: { key: $uri, rate: 1/s }\n" + kTwo)), monitor());
+  const Generation generation(1, read_config(routes("  one: { key: $uri, rate: 1/s }\n" + kTwo)), monitor(), traffic());
   EXPECT_EQ(generation.limit_sets.size(), 2u);
   const auto& all = generation.sites[0].routes;
   EXPECT_EQ(all[0].limit_set, all[1].limit_set);

@@ -15,14 +15,42 @@ using Drains = upstream::Monitor::Drains;
 
 const Drains kTwo = {{"api", "127.0.0.1:1"}, {"http://127.0.0.1:2", "unix:/run/a \"b\".sock"}};
 
+/// What it says of drains; nothing when it cannot be read.
+std::optional<Drains> drains_of(std::string_view text) {
+  const auto saved = read_overrides(text);
+  return saved ? std::optional(saved->drains) : std::nullopt;
+}
+
 TEST(OverridesText, ComesBack) {
-  EXPECT_EQ(read_overrides(overrides_text(kTwo)), kTwo);
-  EXPECT_EQ(read_overrides(overrides_text({})), Drains());
-  EXPECT_EQ(read_overrides(R"({"version": 1, "later": [1, 2]})"), Drains());
+  EXPECT_EQ(drains_of(overrides_text({kTwo, {}})), kTwo);
+  EXPECT_EQ(drains_of(overrides_text({})), Drains());
+  EXPECT_EQ(drains_of(R"({"version": 1, "later": [1, 2]})"), Drains());
+}
+
+TEST(OverridesText, OfSplitsToo) {
+  const Traffic::Saved set{"api", Weights{{"blue", 90.5}, {"green", 9.5}}, {{"blue", 1}}, 7};
+  const Traffic::Saved only_a_release{"web", std::nullopt, {}, 2};
+  const auto read = read_overrides(overrides_text({kTwo, {set, only_a_release}}));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->drains, kTwo);
+  ASSERT_EQ(read->traffic.size(), 2u);
+  EXPECT_EQ(read->traffic[0].upstream, "api");
+  EXPECT_EQ(read->traffic[0].set, set.set);
+  EXPECT_EQ(read->traffic[0].before, set.before);
+  EXPECT_EQ(read->traffic[0].release, 7u);
+  EXPECT_EQ(read->traffic[1].set, std::nullopt);
+  for (const char* text : {R"({"version": 1, "traffic": 1})", R"({"version": 1, "traffic": [{}]})",
+                           R"({"version": 1, "traffic": [{"upstream": "a", "release": -1}]})",
+                           R"({"version": 1, "traffic": [{"upstream": "a", "release": 1, "split": 3}]})",
+                           R"({"version": 1, "traffic": [{"upstream": "a", "release": 1, "split": [{"pool": "b"}]}]})",
+                           R"({"version": 1, "traffic": [{"upstream": "a", "release": 1,
+                               "split": [{"pool": "b", "weight": -2}]}]})"}) {
+    EXPECT_FALSE(read_overrides(text)) << text;
+  }
 }
 
 TEST(OverridesText, WhatIsDamagedIsNone) {
-  const std::string whole = overrides_text(kTwo);
+  const std::string whole = overrides_text({kTwo, {}});
   for (std::size_t length = 0; length < whole.size() - 2; ++length) {
     EXPECT_FALSE(read_overrides(whole.substr(0, length))) << length;
   }
@@ -46,29 +74,30 @@ sites: [{ routes: [{ path: /*, proxy: api }] }]
   const std::string file_ = folder_ / "overrides.json";
   observe::Events events_;
   upstream::Monitor monitor_{1, config::Dns(), events_};
+  Traffic traffic_{events_, [] {}};
   std::vector<upstream::UpstreamWatch> watched_;
 };
 
 TEST_F(OverridesTest, EachChangeIsSaved) {
-  Overrides overrides(monitor_);
+  Overrides overrides(monitor_, traffic_);
   overrides.restore(folder_ / ".");
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kDone);
-  EXPECT_EQ(read_overrides(*load_file(file_)), (Drains{{"api", "127.0.0.1:2"}}));
+  EXPECT_EQ(drains_of(*load_file(file_)), (Drains{{"api", "127.0.0.1:2"}}));
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", false), Overrides::Outcome::kDone);
-  EXPECT_EQ(read_overrides(*load_file(file_)), Drains());
+  EXPECT_EQ(drains_of(*load_file(file_)), Drains());
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:3", true), Overrides::Outcome::kUnknown);
 }
 
 TEST_F(OverridesTest, IsInEffectAfterARestart) {
-  ASSERT_TRUE(save_privately(file_, overrides_text({{"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}})));
-  Overrides overrides(monitor_);
+  ASSERT_TRUE(save_privately(file_, overrides_text({{{"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}}, {}})));
+  Overrides overrides(monitor_, traffic_);
   overrides.restore(folder_ / ".");
   const auto pools = monitor_.status();
   ASSERT_EQ(pools.size(), 1u);
   EXPECT_FALSE(pools[0].servers[0].drained);
   EXPECT_TRUE(pools[0].servers[1].drained);
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kDone);
-  EXPECT_EQ(read_overrides(*load_file(file_)),
+  EXPECT_EQ(drains_of(*load_file(file_)),
             (Drains{{"api", "127.0.0.1:1"}, {"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}}));
   EXPECT_EQ(overrides.drain("gone", "127.0.0.1:9", false), Overrides::Outcome::kDone) << "given back without effect";
   EXPECT_EQ(overrides.drain("gone", "127.0.0.1:9", false), Overrides::Outcome::kUnknown);
@@ -76,7 +105,7 @@ TEST_F(OverridesTest, IsInEffectAfterARestart) {
 
 TEST_F(OverridesTest, ADamagedFileIsPutAside) {
   ASSERT_TRUE(save_privately(file_, "{ half"));
-  Overrides overrides(monitor_);
+  Overrides overrides(monitor_, traffic_);
   overrides.restore(folder_ / ".");
   EXPECT_EQ(load_file(file_ + ".damaged"), "{ half");
   EXPECT_EQ(load_file(file_), std::nullopt);
@@ -85,7 +114,7 @@ TEST_F(OverridesTest, ADamagedFileIsPutAside) {
 }
 
 TEST_F(OverridesTest, WhatCannotBeSavedIsDoneAllTheSame) {
-  Overrides overrides(monitor_);
+  Overrides overrides(monitor_, traffic_);
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kNotSaved) << "no folder";
   overrides.restore(folder_ / "missing");
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kNotSaved);
