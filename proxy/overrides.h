@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator has set in place of the configuration: servers that are drained, and splits. The Monitor and Traffic
-// act on it; here it is kept in state_dir, so that it survives a restart. What the file names and the configuration does
-// not is kept, too: it may come back with the next reload.
+// act on it; here it is kept in state_dir, so that it survives a restart. What the file names and the configuration
+// does not is kept, too: it may come back with the next reload.
 #pragma once
 
 #include <filesystem>

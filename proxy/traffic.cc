@@ -31,8 +31,7 @@ bool begins_release(const Weights& before, const Weights& after) {
                      [&](const auto& pool) { return pool.second > 0 && weight_of(before, pool.first) <= 0; });
 }
 
-std::shared_ptr<const TrafficPlan> plan_of(const std::string& upstream, const Weights& weights,
-                                           std::uint64_t release) {
+std::shared_ptr<const TrafficPlan> plan_of(const std::string& upstream, const Weights& weights, std::uint64_t release) {
   std::vector<routing::Split::Pool> pools;
   for (const auto& [name, weight] : weights) pools.push_back({name, weight});
   // The same in every instance that has had the same releases.
@@ -157,7 +156,8 @@ Traffic::Refusal Traffic::split(const std::string& upstream, const Weights& weig
       if (std::any_of(weights.begin(), weights.end(), named)) weight = 0;
     }
     const double rest = sum_of(others);
-    if (rest <= 0 && sum < 100) return fmt::format("no other pool gets requests now: name who shall have the other {:g} %", 100 - sum);
+    if (rest <= 0 && sum < 100)
+      return fmt::format("no other pool gets requests now: name who shall have the other {:g} %", 100 - sum);
     for (auto& [name, weight] : to) {
       if (const double share = weight_of(others, name); share > 0) weight = share * (100 - sum) / rest;
     }

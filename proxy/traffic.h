@@ -29,8 +29,7 @@ Weights configured_weights(const config::Upstream& upstream);
 class Traffic {
  public:
   /// `changed` is called when some plan is another one.
-  Traffic(observe::Events& events, std::function<void()> changed)
-      : events_(events), changed_(std::move(changed)) {}
+  Traffic(observe::Events& events, std::function<void()> changed) : events_(events), changed_(std::move(changed)) {}
 
   /// The feed of an upstream, made when it is not known yet.
   std::shared_ptr<TrafficFeed> feed(const config::Upstream& upstream);

@@ -154,13 +154,14 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
   }
   bool saved = true;
   if (refused.empty() && path.action != Action::kNone) {
-    const auto changed =
-        instance.overrides().change([&](Traffic& traffic) { return apply(traffic, path, asked); });
+    const auto changed = instance.overrides().change([&](Traffic& traffic) { return apply(traffic, path, asked); });
     saved = changed.saved;
     if (changed.refusal) refused = *changed.refusal;
   }
   if (!refused.empty()) {
-    std::string error = error_json(status == 404 ? "unknown_upstream" : status == 409 ? "no_healthy_server" : "refused",
+    std::string error = error_json(status == 404   ? "unknown_upstream"
+                                   : status == 409 ? "no_healthy_server"
+                                                   : "refused",
                                    refused);
     co_await respond(exchange, status, std::move(error));
     co_return;

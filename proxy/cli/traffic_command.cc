@@ -23,7 +23,9 @@ constexpr std::chrono::milliseconds kCallTimeout{10'000};
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
 
-std::string path_of(const Options& options) { return "/v1/upstreams/" + path_segment(options.upstream); }
+std::string path_of(const Options& options) {
+  return "/v1/upstreams/" + path_segment(options.upstream);
+}
 
 /// Of the pools that get no requests any more.
 struct Left {
@@ -57,8 +59,8 @@ std::string text_of(const Left& left) {
 
 std::optional<json> ask(const Options& options, const AdminTarget& target, const char* method,
                         const std::string& action, const json& body) {
-  const auto answer = call(target, method, path_of(options) + action, kCallTimeout,
-                           body.is_null() ? std::string() : body.dump());
+  const auto answer =
+      call(target, method, path_of(options) + action, kCallTimeout, body.is_null() ? std::string() : body.dump());
   if (!answer) return std::nullopt;
   json traffic = json::parse(*answer, nullptr, false);
   if (!traffic.is_object()) {
@@ -140,6 +142,8 @@ int switch_pool(const Options& options) {
   return change(options, "POST", "/switch", {{"pool", options.pool}, {"force", options.force}});
 }
 
-int rollback(const Options& options) { return change(options, "POST", "/rollback", json::object()); }
+int rollback(const Options& options) {
+  return change(options, "POST", "/rollback", json::object());
+}
 
 }  // namespace headgate::cli

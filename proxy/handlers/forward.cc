@@ -235,7 +235,8 @@ Task<Result<>> forward(Request& request) {
   if (auto* const choice = request.generation->choices[route.upstream].get()) {
     const auto chosen = choice->choose(request);
     pool = chosen.pool;
-    if (chosen.spilled) request.generation->meter.target(route.upstream, upstream.first_server(pool)).pool->spilled.add(1);
+    if (chosen.spilled)
+      request.generation->meter.target(route.upstream, upstream.first_server(pool)).pool->spilled.add(1);
   }
   request.pool = upstream.pool(pool).name();
   const auto& head = request.exchange.request;

@@ -14,7 +14,8 @@
 
 namespace headgate::proxy {
 
-/// One for each upstream of several pools, generation and worker. Loop thread only; `upstream` and `compiled` outlive it.
+/// One for each upstream of several pools, generation and worker. Loop thread only; `upstream` and `compiled` outlive
+/// it.
 class PoolChoice {
  public:
   PoolChoice(upstream::Upstream& upstream, const CompiledUpstream& compiled);
