@@ -13,7 +13,7 @@ MAY_INCLUDE = {
     "observe": {"base", "config"},
     "http": {"base"},
     "tls": {"base", "config"},
-    "routing": {"base", "config", "http"},
+    "routing": {"base", "config", "observe", "http"},
     "ratelimit": {"base", "config"},
     "upstream": {"base", "config", "http", "tls", "observe"},
     "proxy": {"base", "config", "observe", "http", "tls", "routing", "ratelimit", "upstream"},
