@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstddef>
+#include <cstring>
 
 namespace headgate {
 namespace {
@@ -35,8 +36,12 @@ struct State {
 /// Up to eight bytes, the first one lowest, on any machine.
 std::uint64_t little_endian(std::string_view bytes) {
   std::uint64_t word = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    word |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&word, bytes.data(), bytes.size());
+  } else {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      word |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+    }
   }
   return word;
 }
@@ -51,7 +56,7 @@ std::uint64_t KeyedHash::of(std::string_view text) const {
               second_ ^ 0x7465646279746573};
   const std::uint64_t size = text.size();
   for (; text.size() >= 8; text.remove_prefix(8)) state.take(little_endian(text.substr(0, 8)));
-  state.take(little_endian(text) | (size << 56));
+  state.take((text.empty() ? 0 : little_endian(text)) | (size << 56));
   state.c ^= 0xff;
   state.rounds(4);
   return state.a ^ state.b ^ state.c ^ state.d;

@@ -10,10 +10,18 @@ namespace headgate::routing {
 Split::Split(std::vector<Pool> pools) : pools_(std::move(pools)) {
   if (pools_.size() > kMostPools) pools_.resize(kMostPools);
   ids_.reserve(pools_.size());
-  for (const Pool& pool : pools_) ids_.push_back(hash_of(pool.name));
+  std::size_t weighted = 0;
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    ids_.push_back(hash_of(pools_[i].name));
+    if (!(pools_[i].weight > 0)) continue;
+    only_ = i;
+    ++weighted;
+  }
+  if (weighted != 1) only_.reset();
 }
 
 std::optional<Split::Choice> Split::choose(Point point, Usable usable) const {
+  if (only_) return Choice{*only_, false};
   constexpr std::size_t kNone = kMostPools;
   constexpr double kNever = std::numeric_limits<double>::infinity();
   std::size_t first = kNone;

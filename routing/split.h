@@ -37,7 +37,8 @@ class Points {
   KeyedHash hash_;
 };
 
-/// Pools with weights. Immutable; any thread. One logarithm a pool (some 10 ns) for each choice; allocates nothing.
+/// Pools with weights. Immutable; any thread. A choice costs a logarithm for each pool with a weight, and none when
+/// there is only one; it allocates nothing.
 ///
 /// Each pool draws a time for the client, -ln(u) / weight with a u of its own for each pair of client and pool, and the
 /// shortest wins: a race of exponential clocks, which a pool wins with the probability weight / sum of the weights.
@@ -89,6 +90,8 @@ class Split {
  private:
   std::vector<Pool> pools_;
   std::vector<std::uint64_t> ids_;  // of the names
+  std::optional<std::size_t>
+      only_;  // the one pool with a weight, if there is no other: most upstreams, most of the time
 };
 
 }  // namespace headgate::routing
