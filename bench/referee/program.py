@@ -47,7 +47,7 @@ class Program:
     def _announced(self):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            found = re.search(r"listening on 127\.0\.0\.1:(\d+)(?! \((?:admin|metrics))", self.output())
+            found = re.search(r"listening on 127\.0\.0\.1:(\d+)\b(?! \((?:admin|metrics))", self.output())
             if found:
                 return int(found.group(1))
             if self.process.poll() is not None:
