@@ -267,7 +267,8 @@ Instance::ReloadOutcome Instance::try_reload() {
     return outcome;
   }
   try {
-    auto next = std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config), monitor_, traffic_);
+    auto next =
+        std::make_shared<const Generation>(generation_->number + 1, std::move(loaded.config), monitor_, traffic_);
     auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
     auto metrics_listener = metrics_server_->bind(next->config.metrics.listen);
     adopt_limits(*next);
@@ -366,6 +367,10 @@ StatusFacts Instance::status() {
   for (const auto& series : metrics_.servers.all()) {
     const auto& [upstream, pool, server] = series->labels;
     facts.traffic[{upstream, pool, server}] = traffic_of(*series);
+  }
+  for (const auto& series : metrics_.pools.all()) {
+    auto& sum = facts.latencies[{series->labels[0], series->labels[1]}];
+    series->each([&](const observe::PoolCells& cells) { cells.durations.add_to(sum); });
   }
   for (auto& one : monitor_.ejections()) facts.ejections[{one.upstream, one.pool, one.server}] = one.count;
   facts.drains = monitor_.drains();

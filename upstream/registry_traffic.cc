@@ -77,7 +77,7 @@ void Registry::grounds_to_eject(Endpoint& endpoint, const Endpoint::Grounds& gro
       // It goes on serving, and has to give new grounds before this is looked at again.
       const bool told = !endpoint.record.why.empty();
       endpoint.record.why = text_of(grounds) + "; not ejected: max_ejected, or it is the last one";
-      if (!told) tell("ejection refused", endpoint, endpoint.record.why);
+      if (!told) tell("ejection_refused", endpoint, endpoint.record.why);
       endpoint.begin_anew(Clock::now());
       endpoint.record.doubtful_until = Clock::now() + rules.base_time;
       publish_with(endpoint);

@@ -37,7 +37,7 @@ void pick_and_account(benchmark::State& state, Kind kind) {
   for (auto _ : state) {
     ask.key = ask.key * 6364136223846793005 + 1442695040888963407;
     upstream::Upstream::Active active(upstream);
-    auto pick = upstream.pool().pick(ask);
+    auto pick = upstream.pool(0).pick(ask);
     pick.turn->succeeded(std::chrono::microseconds(500));
     benchmark::DoNotOptimize(pick.turn->slot());
   }

@@ -58,9 +58,27 @@ json share_of(const upstream::OutcomeWindow::Sum& sum) {
   return std::round(static_cast<double>(sum.failed) / static_cast<double>(sum.all) * 10'000) / 10'000;
 }
 
+/// In milliseconds, the bound of the histogram's bucket below which this share lies; null: of none, or above all
+/// bounds.
+json quantile(const observe::DurationHistogram::Sum& sum, double share) {
+  const auto wanted = share * static_cast<double>(sum.count());
+  double below = 0;
+  for (std::size_t i = 0; wanted > 0 && i < observe::DurationBuckets::kBounds.size(); ++i) {
+    below += static_cast<double>(sum.buckets[i]);
+    if (below >= wanted) return static_cast<double>(observe::DurationBuckets::kBounds[i]) / 1e6;
+  }
+  return {};
+}
+
+json latency_json(const StatusFacts& facts, const std::string& upstream, const std::string& pool) {
+  const auto found = facts.latencies.find({upstream, pool});
+  if (found == facts.latencies.end()) return {{"p50", nullptr}, {"p99", nullptr}};
+  return {{"p50", quantile(found->second, 0.5)}, {"p99", quantile(found->second, 0.99)}};
+}
+
 /// One address of a server. What is counted by name is that of all its addresses.
 json server_json(const StatusFacts& facts, const ServerKey& key, const config::Server& server,
-                 const ServerStatus& status) {
+                 const ServerStatus& status, std::chrono::milliseconds window) {
   const auto ejections = facts.ejections.find(key);
   json told = {
       {"address", server.address.text},
@@ -78,7 +96,10 @@ json server_json(const StatusFacts& facts, const ServerKey& key, const config::S
       {"ejections_total", ejections == facts.ejections.end() ? 0 : ejections->second},
       {"ejection_refused", status.verdict.ejection_refused},
       {"recent",
-       {{"requests", status.recent.all}, {"failed", status.recent.failed}, {"error_share", share_of(status.recent)}}},
+       {{"requests", status.recent.all},
+        {"per_s", std::round(static_cast<double>(status.recent.all) * 1e5 / static_cast<double>(window.count())) / 100},
+        {"failed", status.recent.failed},
+        {"error_share", share_of(status.recent)}}},
       {"override", status.drained},
   };
   const auto traffic = facts.traffic.find(key);
@@ -99,10 +120,14 @@ json pool_json(const StatusFacts& facts, const config::Upstream& upstream, const
     const auto server = std::find_if(pool.servers.begin(), pool.servers.end(),
                                      [&](const auto& one) { return one.address.text == status.server; });
     if (server == pool.servers.end()) continue;
-    servers.push_back(server_json(facts, {upstream.name, pool.name, status.server}, *server, status));
+    servers.push_back(
+        server_json(facts, {upstream.name, pool.name, status.server}, *server, status, upstream.ejection.window));
   }
   const auto rotation = known == facts.pools.end() ? upstream::Rotation::kNone : known->rotation;
-  return {{"name", pool.name}, {"rotation", upstream::to_string(rotation)}, {"servers", std::move(servers)}};
+  return {{"name", pool.name},
+          {"rotation", upstream::to_string(rotation)},
+          {"latency_ms", latency_json(facts, upstream.name, pool.name)},
+          {"servers", std::move(servers)}};
 }
 
 bool has_server(const config::Config& config, const std::string& upstream, const std::string& server) {

@@ -11,6 +11,7 @@
 
 #include "config/model.h"
 #include "proxy/traffic_meter.h"
+#include "observe/metric_cells.h"
 #include "proxy/traffic.h"
 #include "upstream/monitor.h"
 
@@ -33,6 +34,8 @@ struct StatusFacts {
   std::map<ServerKey, ServerTraffic> traffic;    ///< of those that are counted by name
   std::map<ServerKey, std::uint64_t> ejections;  ///< since the start
   upstream::Monitor::Drains drains;              ///< unknown ones included
+  /// Of the answers of a pool since the start, by upstream and pool.
+  std::map<std::pair<std::string, std::string>, observe::DurationHistogram::Sum> latencies;
   std::map<std::string, Traffic::Status> splits;  ///< by upstream
 };
 

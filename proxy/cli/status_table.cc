@@ -110,6 +110,21 @@ std::string line_of(const Row& row, const std::array<std::size_t, kColumns.size(
   return line + '\n';
 }
 
+/// "  pool blue: serving, weight 95, p50 1 ms, p99 5 ms"
+std::string title_of(const json& upstream, const json& pool) {
+  const std::string name = text_at(pool, "name");
+  std::string title = fmt::format("  pool {}: {}", name, text_at(pool, "rotation"));
+  if (const auto weight = text_at(member(upstream, "split"), name.c_str());
+      !weight.empty() && member(upstream, "split").size() > 1) {
+    title += ", weight " + weight + (is_true(upstream, "split_override") ? " (override of the file)" : "");
+  }
+  for (const char* const share : {"p50", "p99"}) {
+    const auto latency = text_at(member(pool, "latency_ms"), share);
+    if (!latency.empty()) title += fmt::format(", {} {} ms", share, latency);
+  }
+  return title + "\n";
+}
+
 std::string upstream_table(const json& upstream, bool colours) {
   Row names;
   std::copy(kColumns.begin(), kColumns.end(), names.cells.begin());
@@ -122,7 +137,7 @@ std::string upstream_table(const json& upstream, bool colours) {
   std::vector<std::pair<std::string, std::vector<Row>>> pools;
   for (const json& pool : member(upstream, "pools")) {
     auto& [title, rows] = pools.emplace_back();
-    title = fmt::format("  pool {}: {}\n", text_at(pool, "name"), text_at(pool, "rotation"));
+    title = title_of(upstream, pool);
     for (const json& server : member(pool, "servers")) widen(rows.emplace_back(row_of(server)));
   }
   std::string text = "\nupstream " + text_at(upstream, "name") + '\n';

@@ -200,7 +200,7 @@ class LastOnes(FailureTest):
         for _ in range(30):
             response = edge.fetch()
             self.assertEqual((response.status, response.text), (503, "only says 503"))
-        edge.wait_log("ejection refused")
+        edge.wait_log("ejection_refused")
         now[0] = 200
         self.assertEqual(edge.fetch().text, "only says 200")
         self.assertEqual(edge.count_log(": ejected:"), 0)
@@ -211,7 +211,7 @@ class LastOnes(FailureTest):
         servers = [self.named(name, lambda: now[0]) for name in ("a", "b")]
         edge = self.gate_to(servers, "ejection: { max_ejected: 100%, base_time: 100ms, max_time: 200ms }")
         traffic = self.traffic(edge, 4)
-        edge.wait_log("ejection refused")
+        edge.wait_log("ejection_refused")
         traffic.wait_for_more(100)
         self.assertTrue(all(asked.answer and asked.answer.header("X-From") for asked in traffic.results))
         now[0] = 200

@@ -43,6 +43,26 @@ sites: [{ routes: [{ path: /*, proxy: api }] }]
   StatusFacts facts_;
 };
 
+TEST_F(StatusJson, RatesAndLatencies) {
+  const auto latency = [&](const char* share) { return told()["upstreams"][0]["pools"][0]["latency_ms"][share]; };
+  EXPECT_TRUE(latency("p99").is_null());
+  status(0).recent = {250, 10};
+  EXPECT_EQ(server(0)["recent"]["per_s"], 25.0) << "within the ejection window of 10 s";
+  auto& sum = facts_.latencies[{"api", "default"}];
+  sum.buckets[1] = 98;  // up to 1 ms
+  sum.buckets[4] = 2;   // up to 10 ms
+  EXPECT_EQ(latency("p50"), 1.0);
+  EXPECT_EQ(latency("p99"), 10.0);
+  sum.buckets.back() = 1000;
+  EXPECT_TRUE(latency("p99").is_null()) << "beyond all bounds";
+}
+
+TEST_F(StatusJson, TheSplit) {
+  facts_.splits["api"] = {{{"default", 3}}, true, 1};
+  EXPECT_EQ(told()["upstreams"][0]["split"]["default"], 3);
+  EXPECT_EQ(told()["upstreams"][0]["split_override"], true);
+}
+
 TEST_F(StatusJson, ARowForEachAddress) {
   facts_.traffic[{"api", "default", "app.internal:80"}] = {3, 2, 1};
   const json pool = told()["upstreams"][0]["pools"][0];

@@ -40,7 +40,7 @@ class PoolTest : public ::testing::Test {
     upstream.reset();
     watches = monitor.watch(config);
     upstream = std::make_unique<Upstream>(config.upstreams[0], watches[0], side);
-    return upstream->pool();
+    return upstream->pool(0);
   }
   Pool& make(int servers) {
     for (int i = 0; i < servers; ++i) add(static_cast<std::uint16_t>(1000 + i));
