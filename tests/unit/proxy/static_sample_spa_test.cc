@@ -14,8 +14,7 @@
 namespace headgate::proxy {
 namespace {
 
-const std::filesystem::path kDist =
-    std::filesystem::path(__FILE__).parent_path() / ".." / ".." / ".." / "examples" / "spa-api" / "dist";
+const std::filesystem::path kDist = std::filesystem::path(HEADGATE_SOURCE_DIR) / "examples" / "spa-api" / "dist";
 
 std::string read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -103,7 +103,7 @@ TEST_F(StatusJson, AnEjectedServer) {
   EXPECT_EQ(told["trial_in_s"], 8.0);
   EXPECT_EQ(told["ejections"], 2);
   EXPECT_EQ(told["ejections_total"], 9);
-  EXPECT_EQ(told["recent"], (json{{"requests", 30}, {"failed", 10}, {"error_share", 0.3333}}));
+  EXPECT_EQ(told["recent"], (json{{"requests", 30}, {"per_s", 3.0}, {"failed", 10}, {"error_share", 0.3333}}));
 }
 
 TEST_F(StatusJson, WhatIsNotKnownIsNull) {
