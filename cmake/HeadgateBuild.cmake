@@ -33,6 +33,9 @@ function(headgate_without_lto target)
 endfunction()
 
 if(HEADGATE_SANITIZE)
+  # Optimised a little and with line numbers only: half the time to build, and reports lose nothing by it.
+  set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g1")
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
   add_compile_options(-fsanitize=${HEADGATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${HEADGATE_SANITIZE})
 endif()
@@ -66,10 +69,11 @@ function(headgate_library name)
 endfunction()
 
 # headgate_test(NAME LABEL label SOURCES ... LINKS ...): one GoogleTest program, each of its tests known to CTest.
+# The tests' own code is not optimised, which takes most of its time to build away; what they test is.
 function(headgate_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_compile_options(${name} PRIVATE ${HEADGATE_WARNINGS})
+  target_compile_options(${name} PRIVATE ${HEADGATE_WARNINGS} -O0)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)
   headgate_without_lto(${name})
   gtest_discover_tests(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 60 DISCOVERY_TIMEOUT 60)
