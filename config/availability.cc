@@ -54,7 +54,6 @@ struct Entry {
 
 constexpr Entry kNotAvailableYet[] = {
     {"redis.share_traffic_state", is_false, "*"},
-    {"listeners.*.proxy_protocol", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
     {"upstreams.*.rollout", never, "*"},
     {"sites.*.security_headers", is_off, "strict"},

@@ -282,6 +282,9 @@ void dump_upstreams(YamlWriter& out, const Config& config) {
     out.duration("slow_start", upstream.slow_start);
     dump_retry(out, upstream.retry);
     dump_connections(out, upstream);
+    out.word("proxy_protocol", upstream.proxy_protocol == ProxyProtocol::kOff  ? "off"
+                               : upstream.proxy_protocol == ProxyProtocol::kV1 ? "v1"
+                                                                               : "v2");
     if (upstream.rollout) dump_rollout(out, *upstream.rollout);
     out.end_map();
   }

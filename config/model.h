@@ -247,6 +247,8 @@ struct Rollout {
   double false_alarm = 0.001;
 };
 
+enum class ProxyProtocol : std::uint8_t { kOff, kV1, kV2 };
+
 struct Upstream {
   std::string name;  // for `proxy: URL`: the URL's scheme://host:port
   Scheme scheme = Scheme::kHttp;
@@ -266,6 +268,7 @@ struct Upstream {
   UpstreamTimeouts timeouts;
   UpstreamKeepalive keepalive;
   UpstreamTls tls;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
   std::optional<Rollout> rollout;
   Position position;
 };

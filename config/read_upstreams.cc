@@ -119,6 +119,17 @@ void read_split_rules(Section& section, Upstream& upstream) {
   }
 }
 
+void read_proxy_protocol(Section& section, Upstream& upstream) {
+  section.choice<ProxyProtocol>("proxy_protocol", upstream.proxy_protocol,
+                                {{"off", ProxyProtocol::kOff}, {"v1", ProxyProtocol::kV1}, {"v2", ProxyProtocol::kV2}});
+  const bool shared = upstream.scheme == Scheme::kH2 || upstream.scheme == Scheme::kH2c;
+  if (upstream.proxy_protocol == ProxyProtocol::kOff || !shared) return;
+  section.reader().error(
+      *section.find("proxy_protocol"),
+      section.path("proxy_protocol") +
+          ": expected scheme http or https beside it: connections of HTTP/2 are those of many clients");
+}
+
 void read_balance(Section& section, Upstream& upstream) {
   const Node* node = section.find("balance");
   if (node == nullptr) {
@@ -297,6 +308,7 @@ Upstream read_upstream(Reader& reader, const std::string& name, const Node& node
   section.duration("slow_start", upstream.slow_start);
   read_retry(section, upstream);
   read_connections(section, upstream);
+  read_proxy_protocol(section, upstream);
   read_rollout(section, upstream);
   section.finish();
   return upstream;

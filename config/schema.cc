@@ -70,7 +70,7 @@ constexpr Key kListenerKeys[] = {
     {"tls", "boolean", "false", "TLS with the certificates of `tls`, chosen by the name that the client asks for."},
     {"http2", "boolean", "", "HTTP/2 by ALPN; on a TLS listener the default is true."},
     {"h2c", "boolean", "false", "HTTP/2 in clear, by prior knowledge."},
-    {"proxy_protocol", "boolean", "false", "PROXY protocol v1 or v2 from trusted_proxies."},
+    {"proxy_protocol", "boolean", "false", "A peer of trusted_proxies begins with a PROXY header, v1 or v2."},
 };
 constexpr Key kTlsKeys[] = {
     {"certificates", "list of mappings", "[]",

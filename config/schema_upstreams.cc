@@ -24,6 +24,8 @@ constexpr Key kUpstreamKeys[] = {
     {"slow_start", "duration", "0s", "A returning server gets its share gradually."},
     {"retry", "mapping", "", "When a request is sent again."},
     {"timeouts", "mapping", "", "Each gives 504."},
+    {"proxy_protocol", "off | v1 | v2", "off",
+     "Each connection begins with a PROXY header that names the client, and carries one request."},
     {"keepalive", "mapping", "", "Idle connections, for each worker."},
     {"tls", "mapping", "", "For https and h2."},
     {"rollout", "mapping", "", "Automatic canary."},

@@ -51,6 +51,10 @@ void check_listeners(Loaded& out) {
     if (listener.tls && config.tls.certificates.empty()) {
       out.errors.push_back({listener.position, "tls: true needs a certificate: expected tls.certificates"});
     }
+    if (listener.proxy_protocol && config.trusted_proxies.empty() && listener.address.kind != Address::Kind::kUnix) {
+      out.errors.push_back(
+          {listener.position, "proxy_protocol: true needs somebody to believe: expected trusted_proxies"});
+    }
     // Two listeners on port 0 are two ports.
     if (listener.address.kind != Address::Kind::kUnix && listener.address.port == 0) continue;
     const auto [first, fresh] = seen.emplace(listener.address.text, &listener);

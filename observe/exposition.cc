@@ -188,6 +188,13 @@ void write_http2_protections(const Family& family, const Snapshot& now, std::siz
   }
 }
 
+void write_proxy_headers_refused(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.listeners[item];
+  std::uint64_t sum = 0;
+  series.each([&](const ListenerCells& cells) { sum += cells.proxy_headers_refused.value(); });
+  out.sample(family.name, {{"listener", series.labels[0]}}, sum);
+}
+
 // --- by rate limit --------------------------------------------------------------------------------------------------
 
 std::size_t limits(const Snapshot& now) {
@@ -285,6 +292,8 @@ constexpr Family kFamilies[] = {
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
     {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
      write_http2_protections},
+    {"headgate_proxy_headers_refused_total", "counter",
+     "Connections that had to begin with a PROXY header, and did not.", listeners, write_proxy_headers_refused},
     {"headgate_tls_handshakes_total", "counter", "TLS handshakes with clients that succeeded.", one, write_handshakes},
     {"headgate_certificate_expiry_seconds", "gauge", "Until the certificate ends; negative when it has.", certificates,
      write_certificate},

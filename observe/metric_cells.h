@@ -221,6 +221,8 @@ struct alignas(64) ListenerCells {
   Counter active;                                    ///< of those, with a request under way
   std::array<std::array<Counter, 2>, 3> handshakes;  ///< [index of kTlsVersions][resumed]
 
+  Counter proxy_headers_refused;                     ///< connections that had to begin with one, and did not
+
   static constexpr std::array<std::string_view, 3> kTlsVersions = {"TLSv1.2", "TLSv1.3", "other"};
   void count_handshake(std::string_view version, bool resumed);
 

@@ -6,6 +6,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "base/proxy_protocol.h"
 #include "base/socket.h"
 #include "http/http1_session.h"
 #include "http/http2_session.h"
@@ -20,6 +21,12 @@ namespace headgate::proxy {
 struct ClientConnectionInfo : http::ConnectionInfo {
   observe::ListenerCells* cells = nullptr;  ///< null: it is not counted
   mutable std::uint32_t under_way = 0;      ///< its exchanges that are being served
+  int descriptor = -1;                      ///< of its socket, while it is open
+  IpAddress destination;                    ///< as a PROXY header says; unknown without one
+  std::uint16_t destination_port = 0;
+
+  /// The ends of the client's own connection: its socket's, or those that a PROXY header tells of. Asks the kernel.
+  ProxiedEnds ends() const;
 };
 
 /// Loop thread only. Made by whoever accepts; owned by its serve().
@@ -32,6 +39,13 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  /// A PROXY header must come before anything else, and says who the client is. Who that is may have so many
+  /// connections; 0: no limit. Before serve().
+  void expect_proxy_header(std::uint64_t most_per_address) {
+    awaits_proxy_header_ = true;
+    most_per_address_ = most_per_address;
+  }
+
   /// Serves until the connection ends. `tls` must live until the first wait only; null on a plain listener.
   static Task<> serve(std::unique_ptr<Connection> connection, tls::ServerContext* tls, Duration handshake_timeout);
 
@@ -41,6 +55,9 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   void cancel();
 
  private:
+  /// False: no header that can be believed came, or whom it names has too many connections.
+  Task<bool> read_proxy_header(TimePoint deadline);
+  bool become(const ProxiedEnds& ends);
   /// Settles what the session speaks, and over what. False: the handshake failed.
   Task<bool> begin(tls::ServerContext* tls, TimePoint deadline);
   Task<bool> run_session();
@@ -59,6 +76,8 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   std::unique_ptr<http::Http2Session> http2_;
   bool speaks_http2_ = false;  // by ALPN, or as its first bytes say
   bool draining_ = false;
+  bool awaits_proxy_header_ = false;
+  std::uint64_t most_per_address_ = 0;
 };
 
 /// An exchange of a Connection while it is served: its connection counts as active.

@@ -21,12 +21,10 @@ ConnectionCount::Verdict ConnectionCount::add(const IpAddress& peer, std::uint64
   }
   // Always counted, so that a limit which a reload brings finds the connections that are there.
   const std::lock_guard lock(mutex_);
-  auto& count = by_address_[peer];
-  if (most_per_address != 0 && peer.is_known() && count >= most_per_address) {
+  if (!add_address(peer, most_per_address)) {
     total_.fetch_sub(1, std::memory_order_relaxed);
     return Verdict::kTooManyOfAddress;
   }
-  ++count;
   peak_ = std::max(peak_, total());
   return Verdict::kAdmitted;
 }
@@ -39,7 +37,26 @@ std::uint64_t ConnectionCount::take_peak() {
 void ConnectionCount::remove(const IpAddress& peer) {
   total_.fetch_sub(1, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
-  const auto found = by_address_.find(peer);
+  remove_address(peer);
+}
+
+ConnectionCount::Verdict ConnectionCount::move(const IpAddress& from, const IpAddress& to,
+                                               std::uint64_t most_per_address) {
+  const std::lock_guard lock(mutex_);
+  if (!add_address(to, most_per_address)) return Verdict::kTooManyOfAddress;
+  remove_address(from);
+  return Verdict::kAdmitted;
+}
+
+bool ConnectionCount::add_address(const IpAddress& address, std::uint64_t most) {
+  const auto found = by_address_.try_emplace(address, 0).first;
+  if (most != 0 && address.is_known() && found->second >= most) return false;
+  ++found->second;
+  return true;
+}
+
+void ConnectionCount::remove_address(const IpAddress& address) {
+  const auto found = by_address_.find(address);
   if (found != by_address_.end() && --found->second == 0) by_address_.erase(found);
 }
 

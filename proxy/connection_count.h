@@ -19,6 +19,9 @@ class ConnectionCount {
   /// 0: no limit. The caller calls remove() with the same address for each kAdmitted (Connection does).
   Verdict add(const IpAddress& peer, std::uint64_t most, std::uint64_t most_per_address);
   void remove(const IpAddress& peer);
+
+  /// One that was counted for `from` is `to`'s from now on, unless that has `most_per_address` already; 0: no limit.
+  Verdict move(const IpAddress& from, const IpAddress& to, std::uint64_t most_per_address);
   std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
 
   /// The most there were at once since the last call, which begins anew with those that are there now.
@@ -32,6 +35,9 @@ class ConnectionCount {
   std::mutex mutex_;
   std::uint64_t peak_ = 0;  // under mutex_
   std::unordered_map<IpAddress, std::uint64_t, Hash> by_address_;
+
+  bool add_address(const IpAddress& address, std::uint64_t most);  // under mutex_
+  void remove_address(const IpAddress& address);                   // likewise
 };
 
 }  // namespace headgate::proxy

@@ -103,7 +103,7 @@ void refuse_taken(const config::Address& address, const BoundListeners& current)
 }
 
 bool means_the_same(const config::Listener& a, const config::Listener& b) {
-  return a.tls == b.tls && a.http2 == b.http2 && a.h2c == b.h2c;
+  return a.tls == b.tls && a.http2 == b.http2 && a.h2c == b.h2c && a.proxy_protocol == b.proxy_protocol;
 }
 
 /// The same sockets for a listener that is spoken to differently.

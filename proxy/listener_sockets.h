@@ -18,7 +18,8 @@ struct BoundListener {
   config::Listener config;
   SocketAddress local;  ///< with the real port
   /// Names the sockets. Two listeners with one number are the same sockets with another meaning (`tls`, `http2`,
-  /// `h2c`), one after a reload that changed it and one before: whoever accepts from them goes on, for the new one.
+  /// `h2c`, `proxy_protocol`), one after a reload that changed it and one before: whoever accepts from them goes on, for
+  /// the new one.
   std::uint64_t sockets = 0;
 
   /// One for each worker; a unix path has one, which all share. Each worker takes a share while the main thread waits;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "proxy/connection.h"
 #include "proxy/generation.h"
 #include "proxy/grpc.h"
 #include "routing/query.h"
@@ -154,6 +155,16 @@ observe::AccessRecord Request::record(TimePoint ended) const {
   record.rate_limited = limit.limit;
   if (error != nullptr) record.error = error;
   return record;
+}
+
+ProxiedEnds client_ends(const Request& request) {
+  // All exchanges of a worker are those of its Connections.
+  const auto& connection = static_cast<const ClientConnectionInfo&>(request.exchange.connection());
+  ProxiedEnds ends = connection.ends();
+  if (request.client == connection.peer) return ends;
+  ends.source = request.client;
+  ends.source_port = 0;  // of that connection nobody has told us more
+  return ends;
 }
 
 std::string_view cookie(const http::Fields& fields, std::string_view name) {

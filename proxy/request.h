@@ -9,6 +9,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
+#include "base/proxy_protocol.h"
 #include "http/exchange.h"
 #include "observe/access_log.h"
 #include "proxy/limits.h"
@@ -82,6 +83,9 @@ class Request final : public routing::Variables, public RoutePlace {
   void apply_response_headers(http::ResponseHead& head);
   Task<Result<>> respond_grpc_error(int status, const char* reason, std::string_view detail);
 };
+
+/// The ends of the client's connection, with the one derived address for its source. Asks the kernel.
+ProxiedEnds client_ends(const Request& request);
 
 /// The value of a cookie (RFC 6265 section 4.2) in the request's Cookie fields; empty when there is none.
 std::string_view cookie(const http::Fields& fields, std::string_view name);

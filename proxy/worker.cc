@@ -5,6 +5,7 @@
 #include <future>
 
 #include "base/log.h"
+#include "proxy/client_address.h"
 #include "proxy/serve.h"
 
 namespace headgate::proxy {
@@ -181,8 +182,13 @@ Task<> Worker::accept_from(Acceptor& acceptor) {
 }
 
 void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& from) {
-  const auto& limits = generation_->shared->config.limits;
-  const auto verdict = shared_.connections.add(peer.host(), limits.max_connections, limits.max_connections_per_ip);
+  const auto& config = generation_->shared->config;
+  const auto& limits = config.limits;
+  // Whose peer will tell who the client is counts for that client, once it is known.
+  const bool proxied = from.listener()->config.proxy_protocol &&
+                       (!peer.host().is_known() || is_trusted(config.trusted_proxies, peer.host()));
+  const auto verdict =
+      shared_.connections.add(peer.host(), limits.max_connections, proxied ? 0 : limits.max_connections_per_ip);
   if (verdict != ConnectionCount::Verdict::kAdmitted) {
     log::debug(
         "{}: connection of {} refused: {}", from.listener()->local.to_string(), peer.to_string(),
@@ -197,6 +203,7 @@ void Worker::accepted(UniqueFd fd, const SocketAddress& peer, const Acceptor& fr
       std::make_unique<Connection>(loop_, std::move(fd), peer, from.listener(), handler, &shared_.connections, &cells);
   tls::ServerContext* const tls = generation_->tls_of(from.listener()->config);
   if (from.listener()->config.tls && tls == nullptr) return;  // accepted while its listener was being taken away
+  if (proxied) connection->expect_proxy_header(limits.max_connections_per_ip);
   connections_.push_back(*connection);
   if (draining_) connection->drain();
   // The handshake takes what it needs of the generation before its first wait: connections hold none.

@@ -43,6 +43,7 @@ std::string Server::Settings::identity() const {
   add(std::to_string(keepalive.idle_connections));
   add(std::to_string(keepalive.idle_timeout.count()));
   add(std::to_string(keepalive.max_requests));
+  add(std::to_string(static_cast<int>(proxy_protocol)));
   if (const auto secure = tls_identity(); !secure.empty()) {
     add(tls_name);
     add(secure);
@@ -74,11 +75,17 @@ Server::Server(Loop& loop, Settings settings, std::shared_ptr<tls::ClientContext
 
 Server::~Server() = default;
 
-Task<Result<Lease>> Server::lease(TimePoint deadline, Age age) {
+Task<Result<Lease>> Server::lease(TimePoint deadline, Age age, const ProxiedEnds* client) {
   if (age != Age::kNew) {
     if (auto connection = take_kept(age)) return lend(std::move(connection));
   }
-  return shared_ ? lease_place(deadline) : lease_new(deadline);
+  return shared_ ? lease_place(deadline) : lease_new(deadline, introduction(client));
+}
+
+std::string Server::introduction(const ProxiedEnds* client) const {
+  if (!introduces()) return {};
+  const ProxiedEnds ends = client != nullptr ? *client : ProxiedEnds{};
+  return settings_.proxy_protocol == config::ProxyProtocol::kV1 ? proxy_header_v1(ends) : proxy_header_v2(ends);
 }
 
 /// The one used last: the least likely to be timing out at the origin just now.
@@ -118,9 +125,10 @@ Task<Result<Lease>> Server::wait_place(TimePoint deadline) {
   co_return lend(std::move(place->exchange), place->reused);
 }
 
-Task<Result<Lease>> Server::lease_new(TimePoint deadline) {
+Task<Result<Lease>> Server::lease_new(TimePoint deadline, std::string introduction) {
   const ServerRef self(this);  // a reload may forget us while we wait
-  auto stream = co_await open(deadline);
+  auto opening = open(deadline, std::move(introduction));
+  auto stream = co_await opening;
   if (!stream) co_return stream.error();
   auto connection = std::make_unique<OriginConnection>();
   connection->stream = std::move(*stream);
@@ -145,7 +153,7 @@ void Server::keep(std::unique_ptr<OriginConnection> connection) {
   ++connection->requests;
   const auto& keepalive = settings_.keepalive;
   if (keepalive.max_requests != 0 && connection->requests >= keepalive.max_requests) return;
-  if (keepalive.idle_connections == 0) return;
+  if (keepalive.idle_connections == 0 || introduces()) return;
   if (idle_.size() >= keepalive.idle_connections) idle_.erase(idle_.begin());
   idle_.push_back(std::move(connection));
 }
@@ -174,10 +182,17 @@ Task<> Server::stop() {
   if (shared_) co_await shared_->stop();
 }
 
-Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline) {
+Task<Result<std::unique_ptr<ByteStream>>> Server::open(TimePoint deadline, std::string introduction) {
   auto connected = co_await connect(loop_, settings_.address, deadline);
   if (!connected) co_return connected.error();
   auto socket = std::make_unique<Socket>(loop_, std::move(*connected), Side::kUpstream);
+  if (!introduction.empty()) {
+    // A new socket takes so little at once.
+    const iovec piece{introduction.data(), introduction.size()};
+    const auto sent = socket->try_write({&piece, 1});
+    if (sent.kind == IoResult::Kind::kError) co_return sent.error;
+    if (sent.bytes != introduction.size()) co_return Error{Errc::kInternal, Side::kUpstream, "short_write"};
+  }
   if (!tls_) co_return std::unique_ptr<ByteStream>(std::move(socket));
   auto secured = co_await tls::connect(*tls_, std::move(socket), settings_.tls_name, deadline);
   if (!secured) co_return secured.error();

@@ -13,6 +13,7 @@
 
 #include "base/byte_stream.h"
 #include "base/ip.h"
+#include "base/proxy_protocol.h"
 #include "base/unique_fd.h"
 #include "config/model.h"
 #include "http/http1_client.h"
@@ -47,6 +48,7 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
     config::UpstreamTls tls;
     config::UpstreamKeepalive keepalive;
     std::string tls_name;  ///< for SNI and the certificate check
+    config::ProxyProtocol proxy_protocol = config::ProxyProtocol::kOff;
     std::string identity() const;
     std::string tls_identity() const;  ///< what a ClientContext is made of; empty for the schemes in clear
   };
@@ -66,7 +68,15 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
   };
   /// For HTTP/1 a kept connection or a new one; for HTTP/2 a place on a shared one, whatever the age: those that failed
   /// take no more requests. The deadline covers connect, TLS handshake and SETTINGS.
-  Task<Result<Lease>> lease(TimePoint deadline, Age age);
+  ///
+  /// Where introduces(), the connection is always a new one, and begins with a PROXY header of `client` or, null, for
+  /// ourselves. `client` is used during the call and not later.
+  Task<Result<Lease>> lease(TimePoint deadline, Age age, const ProxiedEnds* client = nullptr);
+
+  /// Each connection is one client's, and says whose.
+  bool introduces() const { return settings_.proxy_protocol != config::ProxyProtocol::kOff; }
+  /// What a connection begins with; empty unless introduces().
+  std::string introduction(const ProxiedEnds* client) const;
 
   /// Closes kept connections that are too old or that the origin has closed. Called about once a second.
   void sweep();
@@ -84,13 +94,13 @@ class Server : public boost::intrusive_ref_counter<Server, boost::thread_unsafe_
   friend class Lease;
   friend class SharedConnections;
   std::unique_ptr<OriginConnection> take_kept(Age age);
-  Task<Result<Lease>> lease_new(TimePoint deadline);
+  Task<Result<Lease>> lease_new(TimePoint deadline, std::string introduction);
   Task<Result<Lease>> lease_place(TimePoint deadline);
   Task<Result<Lease>> wait_place(TimePoint deadline);
   Lease lend(std::unique_ptr<OriginConnection> connection);
   Lease lend(http::ClientExchangePtr place, bool reused);
   void keep(std::unique_ptr<OriginConnection> connection);
-  Task<Result<std::unique_ptr<ByteStream>>> open(TimePoint deadline);
+  Task<Result<std::unique_ptr<ByteStream>>> open(TimePoint deadline, std::string introduction);
 
   Loop& loop_;
   const Settings settings_;

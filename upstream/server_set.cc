@@ -7,7 +7,8 @@ namespace headgate::upstream {
 
 Server::Settings settings_of(const config::Upstream& upstream, const config::Server& server,
                              const SocketAddress& address) {
-  Server::Settings settings{address, upstream.scheme, upstream.tls, upstream.keepalive, upstream.tls.server_name};
+  Server::Settings settings{address, upstream.scheme, upstream.tls, upstream.keepalive, upstream.tls.server_name,
+                            upstream.proxy_protocol};
   if (settings.tls_name.empty()) settings.tls_name = server.address.host;
   if (settings.tls_name.empty() && server.address.kind == config::Address::Kind::kIp) {
     settings.tls_name = server.address.ip.to_string();

@@ -79,7 +79,7 @@ void SharedConnections::open_if_needed(TimePoint deadline) {
 
 /// Beside the requests that wait for it: one that gives up does not end it for the others.
 Task<> SharedConnections::open(TimePoint deadline) {
-  auto stream = co_await server_.open(deadline);
+  auto stream = co_await server_.open(deadline, {});
   if (!stream) {
     --opening_;
     opening_failed(stream.error());

@@ -103,6 +103,11 @@ void explain_proxy(const config::Config& config, const config::Route& route, con
   print_line("action", "proxy to upstream " + upstream.name + " by " + std::string(scheme_name(upstream.scheme)));
   print_servers(upstream);
   print_choice(upstream, question);
+  if (upstream.proxy_protocol != config::ProxyProtocol::kOff) {
+    const bool first = upstream.proxy_protocol == config::ProxyProtocol::kV1;
+    print_line("", std::string("each connection begins with a PROXY header, version ") + (first ? "1" : "2") +
+                       ", of " + question.client.to_string());
+  }
   if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
   print_line("sends", question.method + " " + upstream_target(route, question));
   const auto& own = *route.timeouts;

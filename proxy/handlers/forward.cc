@@ -189,7 +189,9 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream, std::size
     AttemptMeter meter(request.generation->meter.target(request.route->upstream, first_server + turn.index()));
     if (request.attempts++ > 0) meter.is_retry();
     const TimePoint connect_by = std::min(deadline_after(loop.now(), timeouts.connect), request.deadline);
-    auto lease = co_await turn.server().lease(connect_by, delivery.age());
+    std::optional<ProxiedEnds> client;
+    if (turn.server().introduces()) client = client_ends(request);
+    auto lease = co_await turn.server().lease(connect_by, delivery.age(), client ? &*client : nullptr);
     if (!lease) {
       const bool late = loop.now() >= request.deadline;
       error = late ? kOutOfTime : lease.error();

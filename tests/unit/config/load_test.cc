@@ -190,9 +190,9 @@ TEST(Load, TheEnvironmentReachesEveryKindOfValue) {
 }
 
 TEST(Load, AvailabilitySeesTheEnvironment) {
-  EXPECT_TRUE(load("listeners: [ { address: ':1', proxy_protocol: \"${X:-false}\" } ]").usable());
-  const Loaded loaded = load("listeners: [ { address: ':1', proxy_protocol: \"${X:-true}\" } ]");
-  EXPECT_EQ(all(loaded.not_available), "/dir/f.yaml:1:31: not available yet: listeners[0].proxy_protocol\n");
+  EXPECT_TRUE(load("tls: { ocsp_stapling: \"${X:-false}\" }").usable());
+  const Loaded loaded = load("tls: { ocsp_stapling: \"${X:-true}\" }");
+  EXPECT_EQ(all(loaded.not_available), "/dir/f.yaml:1:8: not available yet: tls.ocsp_stapling\n");
   EXPECT_TRUE(loaded.errors.empty());
   EXPECT_FALSE(loaded.usable());
 }

@@ -56,6 +56,19 @@ TEST(ConnectionCount, UnixPeersShareNoLimit) {
   EXPECT_EQ(count.add(IpAddress(), 0, 1), Verdict::kAdmitted);
 }
 
+TEST(ConnectionCount, MovesAConnectionToTheClientThatIsTold) {
+  ConnectionCount count;
+  EXPECT_EQ(count.add(kOne, 0, 0), Verdict::kAdmitted);
+  EXPECT_EQ(count.add(kOne, 0, 0), Verdict::kAdmitted);
+  EXPECT_EQ(count.move(kOne, kTwo, 1), Verdict::kAdmitted);
+  EXPECT_EQ(count.move(kOne, kTwo, 1), Verdict::kTooManyOfAddress);
+  EXPECT_EQ(count.total(), 2u);
+  EXPECT_EQ(count.add(kOne, 0, 2), Verdict::kAdmitted) << "one has gone, and the refused one has stayed";
+  EXPECT_EQ(count.add(kOne, 0, 2), Verdict::kTooManyOfAddress);
+  count.remove(kTwo);
+  EXPECT_EQ(count.add(kTwo, 0, 1), Verdict::kAdmitted);
+}
+
 TEST(ConnectionCount, RemembersItsPeakUntilAsked) {
   ConnectionCount count;
   for (int i = 0; i < 3; ++i) EXPECT_EQ(count.add(kOne, 0, 0), Verdict::kAdmitted);
