@@ -373,6 +373,18 @@ struct Conditions {
 
 enum class Buffering { kOff, kRequest };
 
+/// How answers are compressed on their way.
+struct Compress {
+  std::vector<std::string> encodings = {"zstd", "br", "gzip"};  // in the order of preference
+  std::uint64_t min_size = 1 * kKiB;
+  std::vector<std::string> types = {"text/*", "application/json", "application/javascript", "image/svg+xml"};
+  struct Levels {
+    int zstd = 3;
+    int br = 3;
+    int gzip = 5;
+  } level;
+};
+
 /// There may be a hundred thousand: what few of them set is Rare.
 struct Route {
   std::vector<PathPattern> paths;
@@ -389,6 +401,7 @@ struct Route {
   Rare<RouteTimeouts> timeouts;
   Rare<HeaderChanges> request_headers;
   Rare<HeaderChanges> response_headers;
+  Rare<std::optional<Compress>> compress;  // not set: as the site says; nothing: off
   Rare<Cors> cors;
   Rare<Access> access;
   Rare<BasicAuth> basic_auth;
@@ -397,12 +410,6 @@ struct Route {
   Position position;
 
   std::string name() const;  // what logs and explain call it: its paths as written, joined by ", ", or the regex
-};
-
-struct Compress {
-  std::vector<std::string> encodings;
-  std::uint64_t min_size = 1 * kKiB;
-  std::vector<std::string> types = {"text/*", "application/json", "application/javascript", "image/svg+xml"};
 };
 
 struct Site {
