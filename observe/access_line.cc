@@ -250,7 +250,7 @@ std::size_t line_bound(const AccessRecord& r) {
   // Only these come from outside and may be long.
   const std::size_t ours = r.client.size() + r.protocol.size() + r.site.size() + r.route.size() + r.upstream.size() +
                            r.pool.size() + r.server.size() + r.tls_version.size() + r.rate_limited.size() +
-                           r.error.size();
+                           r.encoding.size() + r.error.size();
   const std::size_t theirs =
       std::min(r.request_id.size(), kMaxLoggedString) + std::min(r.method.size(), kMaxLoggedString) +
       std::min(r.host.size(), kMaxLoggedString) + std::min(r.uri.size(), kMaxLoggedString) +
@@ -283,6 +283,7 @@ char* write_json_line(char* out, const AccessRecord& r, const LineTime& time) {
   out = put_field(out, R"(,"user_agent":)", r.user_agent);
   out = put_field(out, R"(,"referer":)", r.referer);
   out = put_field(out, R"(,"rate_limited":)", r.rate_limited);
+  if (!r.encoding.empty()) out = put_field(out, R"(,"encoding":)", r.encoding);
   out = put_field(out, R"(,"error":)", r.error);
   return put(out, "}\n");
 }

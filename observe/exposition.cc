@@ -229,6 +229,25 @@ void write_handshakes(const Family& family, const Snapshot& now, std::size_t, Pr
   }
 }
 
+void write_compressed(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  for (std::size_t encoding = 0; encoding < CompressionCells::kEncodings.size(); ++encoding) {
+    std::uint64_t sum = 0;
+    now.compression->each([&](const CompressionCells& cells) { sum += cells.responses[encoding].value(); });
+    out.sample(family.name, {{"encoding", CompressionCells::kEncodings[encoding]}}, sum);
+  }
+}
+
+void write_compression_bytes(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  std::uint64_t in = 0;
+  std::uint64_t made = 0;
+  now.compression->each([&](const CompressionCells& cells) {
+    in += cells.bytes_in.value();
+    made += cells.bytes_out.value();
+  });
+  out.sample(family.name, {{"direction", "in"}}, in);
+  out.sample(family.name, {{"direction", "out"}}, made);
+}
+
 std::size_t certificates(const Snapshot& now) {
   return now.figures.certificates.size();
 }
@@ -284,8 +303,8 @@ constexpr Family kFamilies[] = {
      write_panic},
     {"headgate_rate_limited_total", "counter", "Requests over a rate limit, also those that dry_run let pass.", limits,
      write_limited},
-    {"headgate_rate_limit_store_errors_total", "counter", "Requests for which the store of a rate limit did not answer.",
-     one, write_figure<&F::rate_limit_store_errors>},
+    {"headgate_rate_limit_store_errors_total", "counter",
+     "Requests for which the store of a rate limit did not answer.", one, write_figure<&F::rate_limit_store_errors>},
     {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream.", pool_states, write_weight},
     {"headgate_upstream_spills_total", "counter", "Requests from a pool in which no server was well.", pools,
      write_spills},
@@ -294,6 +313,9 @@ constexpr Family kFamilies[] = {
      write_http2_protections},
     {"headgate_proxy_headers_refused_total", "counter",
      "Connections that had to begin with a PROXY header, and did not.", listeners, write_proxy_headers_refused},
+    {"headgate_compressed_responses_total", "counter", "Answers that were compressed here.", one, write_compressed},
+    {"headgate_compression_bytes_total", "counter", "Content of compressed answers, before (in) and after (out).", one,
+     write_compression_bytes},
     {"headgate_tls_handshakes_total", "counter", "TLS handshakes with clients that succeeded.", one, write_handshakes},
     {"headgate_certificate_expiry_seconds", "gauge", "Until the certificate ends; negative when it has.", certificates,
      write_certificate},
@@ -319,8 +341,8 @@ constexpr Family kFamilies[] = {
 }  // namespace
 
 Exposition::Exposition(const Metrics& metrics, ProgramFigures figures)
-    : snapshot_{metrics.routes.all(),    metrics.pools.all(),  metrics.servers.all(),
-                metrics.listeners.all(), metrics.limits.all(), std::move(figures)} {}
+    : snapshot_{metrics.routes.all(), metrics.pools.all(), metrics.servers.all(), metrics.listeners.all(),
+                metrics.limits.all(), std::move(figures),  metrics.compression} {}
 
 bool Exposition::next(std::string& piece) {
   piece.clear();

@@ -66,6 +66,7 @@ class Exposition {
     std::vector<std::shared_ptr<const Series<ListenerCells, 1>>> listeners;
     std::vector<std::shared_ptr<const Series<LimitCells, 1>>> limits;
     ProgramFigures figures;
+    std::shared_ptr<const Series<CompressionCells, 0>> compression;
   };
 
  private:

@@ -237,6 +237,14 @@ struct alignas(64) ListenerCells {
   std::size_t count_http2_held_off(std::string_view reason);
 };
 
+/// What one worker has compressed.
+struct alignas(64) CompressionCells {
+  static constexpr std::array<std::string_view, 3> kEncodings = {"gzip", "br", "zstd"};
+  std::array<Counter, kEncodings.size()> responses;  ///< [index of kEncodings]
+  Counter bytes_in;                                  ///< of content, before
+  Counter bytes_out;                                 ///< and after
+};
+
 /// What one worker counts for one rate limit.
 struct LimitCells {
   Counter limited;  ///< requests over the limit, also those that dry_run let pass

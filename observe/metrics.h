@@ -188,7 +188,8 @@ struct Metrics {
         pools(workers, kMostPools),
         servers(workers, kMostServers),
         listeners(workers, kMostListeners),
-        limits(workers, kMostLimits) {}
+        limits(workers, kMostLimits),
+        compression(std::make_shared<Series<CompressionCells, 0>>(std::array<std::string, 0>(), workers)) {}
 
   /// Of those that have had a request. A route of one method is about 600 bytes for the first worker and 200 for each
   /// further one, and 18 lines of a scrape.
@@ -203,6 +204,7 @@ struct Metrics {
   SeriesTable<ServerCells, 3> servers;      ///< upstream, pool, server
   SeriesTable<ListenerCells, 1> listeners;  ///< its address as written; not dropped, since connections outlive reloads
   SeriesTable<LimitCells, 1> limits;        ///< its name
+  const std::shared_ptr<Series<CompressionCells, 0>> compression;  ///< of the whole program
 
   void drop_unnamed(std::uint64_t oldest_alive, TimePoint now) {
     routes.drop_unnamed(oldest_alive, now);
