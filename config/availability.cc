@@ -57,7 +57,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"tls.ocsp_stapling", is_false, "*"},
     {"upstreams.*.rollout", never, "*"},
     {"sites.*.security_headers", is_off, "strict"},
-    {"sites.*.compress", never, "*"},
     {"sites.*.error_pages", is_empty, "*"},
     {"sites.*.routes.*.static.pools", is_empty, "*"},
     {"sites.*.routes.*.static.split", is_empty, "*"},

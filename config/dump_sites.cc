@@ -39,6 +39,23 @@ void dump_static(YamlWriter& out, const Static& files) {
   out.end_map();
 }
 
+void dump_compress(YamlWriter& out, const std::optional<Compress>& compress) {
+  if (!compress) {
+    out.word("compress", "off");
+    return;
+  }
+  out.begin_map("compress");
+  out.texts("encodings", compress->encodings);
+  out.size("min_size", compress->min_size);
+  out.texts("types", compress->types);
+  out.begin_map("level");
+  out.number("zstd", static_cast<std::uint64_t>(compress->level.zstd));
+  out.number("br", static_cast<std::uint64_t>(compress->level.br));
+  out.number("gzip", static_cast<std::uint64_t>(compress->level.gzip));
+  out.end_map();
+  out.end_map();
+}
+
 struct DumpAction {
   YamlWriter& out;
 
@@ -89,6 +106,7 @@ void dump_rules(YamlWriter& out, const Config& config, const Route& route) {
   out.texts("rate_limit", route.rate_limit);
   out.size("max_body", route.max_body.value_or(config.limits.max_body));
   out.header_changes("response_headers", *route.response_headers);
+  if (route.compress) dump_compress(out, *route.compress);
   if (route.cors) dump_cors(out, *route.cors);
   out.begin_map("access");
   out.networks("allow", route.access->allow);
@@ -128,13 +146,7 @@ void dump_site(YamlWriter& out, const Config& config, const Site& site) {
   out.word("https", site.https_redirect ? "redirect" : "off");
   out.header_changes("response_headers", site.response_headers);
   out.word("security_headers", site.strict_security_headers ? "strict" : "off");
-  if (site.compress) {
-    out.begin_map("compress");
-    out.texts("encodings", site.compress->encodings);
-    out.size("min_size", site.compress->min_size);
-    out.texts("types", site.compress->types);
-    out.end_map();
-  }
+  dump_compress(out, site.compress);
   out.begin_map("error_pages", site.error_pages.empty());
   for (const auto& [status, page] : site.error_pages) out.text(std::to_string(status), page);
   out.end_map();

@@ -282,6 +282,7 @@ void read_rules(Section& section, Route& route) {
   if (!request_headers.empty()) route.request_headers = std::move(request_headers);
   auto response_headers = read_header_changes(section, "response_headers");
   if (!response_headers.empty()) route.response_headers = std::move(response_headers);
+  if (auto compress = read_compress(section)) route.compress = *std::move(compress);
   read_cors(section, route);
   read_who(section, route);
   section.choice<Buffering>("buffering", route.buffering, {{"off", Buffering::kOff}, {"request", Buffering::kRequest}});
@@ -293,7 +294,7 @@ void check_effect(Section& section, const Route& route) {
   const bool has_action = !std::holds_alternative<std::monostate>(route.action);
   constexpr std::string_view kForProxy[] = {"timeouts", "request_headers", "buffering", "mirror"};
   constexpr std::string_view kForAction[] = {"rate_limit", "max_body",   "response_headers", "cors",
-                                             "access",     "basic_auth", "strip_prefix"};
+                                             "access",     "basic_auth", "strip_prefix",     "compress"};
   const auto complain = [&](std::string_view key, const char* why) {
     if (const Node* node = section.node().find(key)) {
       section.reader().error(*node, section.path(key) + ": has no effect " + why);

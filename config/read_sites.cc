@@ -32,32 +32,6 @@ void read_site_listeners(Section& section, Site& site) {
   }
 }
 
-Parsed<std::string> parse_encoding(std::string_view text) {
-  if (text == "zstd" || text == "br" || text == "gzip") return std::string(text);
-  return expected("zstd, br or gzip", text);
-}
-
-Parsed<std::string> parse_media_type(std::string_view text) {
-  const auto slash = text.find('/');
-  const auto fits = [](std::string_view part) { return parse_token(part).has_value(); };
-  if (slash == std::string_view::npos || !fits(text.substr(0, slash)) || !fits(text.substr(slash + 1))) {
-    return expected("a media type such as text/html or text/*", text);
-  }
-  return std::string(text);
-}
-
-void read_compress(Section& section, Site& site) {
-  const Node* node = section.find("compress");
-  if (node == nullptr) return;
-  Compress& compress = site.compress.emplace();
-  compress.encodings = {"zstd", "br", "gzip"};
-  Section inner(section.reader(), *node, schema::kCompress, section.path("compress"));
-  inner.list("encodings", "zstd, br or gzip", parse_encoding, compress.encodings);
-  inner.size("min_size", compress.min_size);
-  inner.list("types", "a media type such as text/*", parse_media_type, compress.types);
-  inner.finish();
-}
-
 void read_error_pages(Section& section, Site& site) {
   Reader& reader = section.reader();
   for (const Node::Entry& entry : section.entries("error_pages", "a mapping of statuses to paths")) {
@@ -83,7 +57,7 @@ Site read_site(Reader& reader, const Node& node, const std::string& path) {
   section.choice<bool>("https", site.https_redirect, {{"redirect", true}, {"off", false}});
   site.response_headers = read_header_changes(section, "response_headers");
   section.choice<bool>("security_headers", site.strict_security_headers, {{"off", false}, {"strict", true}});
-  read_compress(section, site);
+  if (auto compress = read_compress(section)) site.compress = *std::move(compress);
   read_error_pages(section, site);
   if (const Node* routes = section.find("routes")) {
     std::size_t index = 0;

@@ -126,9 +126,9 @@ std::span<const Schema* const> all_schemas() {
                                    &kLimits,    &kUpstream,      &kPool,      &kServer,        &kSplitOverride,
                                    &kSticky,    &kHealth,        &kEjection,  &kRetry,         &kUpstreamTimeouts,
                                    &kKeepalive, &kUpstreamTls,   &kRollout,   &kAbortOn,       &kRateLimit,
-                                   &kSite,      &kHeaderChanges, &kCompress,  &kRoute,         &kRewrite,
-                                   &kRedirect,  &kRespond,       &kStatic,    &kRouteTimeouts, &kCors,
-                                   &kAccess,    &kBasicAuth,     &kMirror};
+                                   &kSite,      &kHeaderChanges, &kCompress,  &kCompressLevel, &kRoute,
+                                   &kRewrite,   &kRedirect,      &kRespond,   &kStatic,        &kRouteTimeouts,
+                                   &kCors,      &kAccess,        &kBasicAuth, &kMirror};
   return kAll;
 }
 

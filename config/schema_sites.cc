@@ -12,7 +12,7 @@ constexpr Key kSiteKeys[] = {
     {"response_headers", "mapping", "", "On every answer of the site, the edge's own included."},
     {"security_headers", "off | strict", "off",
      "HSTS, nosniff, frame and referrer rules; response_headers override them."},
-    {"compress", "mapping", "", "Compress answers on their way."},
+    {"compress", "off | on | mapping", "off", "Compress answers on their way. on: with the defaults of its keys."},
     {"error_pages", "mapping of statuses to paths", "{}", "A path of this site for each status."},
     {"routes", "list of mappings", "[]", "What is done with which path."},
 };
@@ -25,7 +25,13 @@ constexpr Key kCompressKeys[] = {
     {"encodings", "list of zstd, br, gzip", "[zstd, br, gzip]", "In the order of preference."},
     {"min_size", "size", "1KiB", "Smaller answers stay as they are."},
     {"types", "list of media types", "[text/*, application/json, application/javascript, image/svg+xml]",
-     "What is worth it."},
+     "What is worth it. `*/*`: everything that has a type."},
+    {"level", "mapping", "", "How hard to try."},
+};
+constexpr Key kCompressLevelKeys[] = {
+    {"zstd", "1 to 6", "3", ""},
+    {"br", "1 to 4", "3", ""},
+    {"gzip", "1 to 6", "5", ""},
 };
 constexpr Key kRouteKeys[] = {
     {"path", "path or list of paths", "",
@@ -47,6 +53,7 @@ constexpr Key kRouteKeys[] = {
     {"timeouts", "mapping", "", "In place of the upstream's."},
     {"request_headers", "mapping", "", "What the upstream gets. X-Forwarded-For, -Proto and -Host are set anyway."},
     {"response_headers", "mapping", "", "After those of the site."},
+    {"compress", "off | on | mapping", "", "In place of the site's, the whole of it."},
     {"cors", "mapping", "", "Cross-origin rules, preflights included."},
     {"access", "mapping", "", "Who may, by address."},
     {"basic_auth", "mapping", "", "Who may, by password."},
@@ -112,7 +119,11 @@ constexpr Key kMirrorKeys[] = {
 const Schema kSite{"sites.*", "sites", "Each element of the list:", kSiteKeys};
 const Schema kHeaderChanges{"sites.*.response_headers", "response_headers, request_headers", "Of a site or a route.",
                             kHeaderChangesKeys};
-const Schema kCompress{"sites.*.compress", "sites.compress", "", kCompressKeys};
+const Schema kCompress{"sites.*.compress", "compress", "Of a site or a route. `compress: {}` is on, too.",
+                       kCompressKeys};
+const Schema kCompressLevel{"sites.*.compress.level", "compress.level",
+                            "Higher ones would hold the others up for longer than two milliseconds at a time.",
+                            kCompressLevelKeys};
 const Schema kRoute{"sites.*.routes.*", "sites.routes",
                     "An exact path goes first, then path_regex in the file's order, then the longest prefix. A route "
                     "has one action, or a rewrite alone.",

@@ -29,6 +29,8 @@ void read_rate_limits(Section& top);
 void read_sites(Section& top);
 Route read_route(Reader& reader, const Node& node, const std::string& path);
 HeaderChanges read_header_changes(Section& parent, std::string_view key);
+/// `compress:` of a site or a route. Nothing: the key is absent; nothing inside: off.
+std::optional<std::optional<Compress>> read_compress(Section& parent);
 /// `split:` of upstreams and static pools: weights by name, not all of them zero.
 std::vector<std::pair<std::string, double>> read_split(Section& section);
 

@@ -57,6 +57,21 @@ Rare<HeaderRules> compile(const Rare<config::HeaderChanges>& changes) {
   return HeaderRules(*changes);
 }
 
+/// A route's own rules stand in place of the site's.
+void compile_compress(const config::Site& site, CompiledSite& compiled) {
+  using Compress = CompiledRoute::Compress;
+  if (site.compress) compiled.compress = compress::Rules(*site.compress);
+  for (auto& route : compiled.routes) {
+    const auto& own = route.config->compress;
+    if (!own) {
+      route.compress = site.compress ? Compress::kSite : Compress::kOff;
+    } else if (*own) {
+      route.compress = Compress::kOwn;
+      compiled.own_compress.emplace(&route, compress::Rules(**own));
+    }
+  }
+}
+
 }  // namespace
 
 HeaderRules::HeaderRules(const config::HeaderChanges& changes)
@@ -95,6 +110,11 @@ CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site
   if (!site.response_headers.empty()) response_headers = HeaderRules(site.response_headers);
   routes.reserve(site.routes.size());
   for (const auto& route : site.routes) routes.emplace_back(whole, route);
+  compile_compress(site, *this);
+}
+
+const compress::Rules& compress_rules(const CompiledSite& site, const CompiledRoute& route) {
+  return route.compress == CompiledRoute::Compress::kOwn ? site.own_compress.at(&route) : *site.compress;
 }
 
 CompiledUpstream::CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch_,

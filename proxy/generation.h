@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include "base/rare.h"
+#include "compress/rules.h"
 #include "config/model.h"
 #include "http/exchange.h"
 #include "proxy/handlers/static_files.h"
@@ -62,6 +64,11 @@ struct alignas(64) CompiledRoute {
   std::unique_ptr<const StaticFiles> files;  ///< of a static
   std::uint32_t upstream = 0;                ///< of a proxy: index in config.upstreams
   Action action = Action::kNone;
+  enum class Compress : std::uint8_t {
+    kOff,
+    kSite,
+    kOwn
+  } compress = Compress::kOff;  ///< whose rules; compress_rules()
   std::uint16_t limit_set = 0;  ///< of Generation::limit_sets, from 1 on; 0: none
   std::string name;
   config::UpstreamTimeouts timeouts;  ///< of a proxy: the route's over the upstream's
@@ -73,10 +80,15 @@ struct CompiledSite {
   const config::Site* config;
   std::vector<CompiledRoute> routes;
   Rare<HeaderRules> response_headers;
+  Rare<compress::Rules> compress;
+  std::map<const CompiledRoute*, compress::Rules> own_compress;  ///< of the routes that have their own
   bool https_redirect;
   std::uint32_t first_series = 0;  ///< in TrafficMeter: of what found no route; its routes follow
   std::string name;
 };
+
+/// Of a route that compresses.
+const compress::Rules& compress_rules(const CompiledSite& site, const CompiledRoute& route);
 
 /// What of an upstream is decided once for all requests.
 struct CompiledUpstream {

@@ -52,12 +52,16 @@ void Request::apply_response_headers(http::ResponseHead& head) {
 
 void Request::start(http::ResponseHead& head) {
   apply_response_headers(head);
+  if (compresses()) [[unlikely]]
+    return start_encoding(head);
   exchange.start(head);
 }
 
-Task<Result<>> Request::respond(http::ResponseHead& head, std::span<const char> body) {
+Task<Result<>> Request::respond(http::ResponseHead& head, std::span<const char> body, compress::KeptForms* forms) {
   if (!head.content_length) head.content_length = body.size();
   apply_response_headers(head);
+  if (compresses()) [[unlikely]]
+    return respond_encoding(head, body, forms);
   return exchange.respond(head, body);
 }
 
@@ -153,6 +157,7 @@ observe::AccessRecord Request::record(TimePoint ended) const {
   record.user_agent = head.fields.get(http::FieldId::kUserAgent).value_or(std::string_view());
   record.referer = head.fields.get(http::FieldId::kReferer).value_or(std::string_view());
   record.rate_limited = limit.limit;
+  record.encoding = encoding;
   if (error != nullptr) record.error = error;
   return record;
 }

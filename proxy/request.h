@@ -3,6 +3,8 @@
 // route, under which path. Handlers get it and answer through it, so that header rules and the log see every answer.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +15,7 @@
 #include "http/exchange.h"
 #include "observe/access_log.h"
 #include "proxy/limits.h"
+#include "proxy/response_encoder.h"
 #include "proxy/route_walk.h"
 #include "routing/template.h"
 
@@ -55,10 +58,35 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view set_cookie;    ///< of the server that answers: session affinity
   std::string_view split_cookie;  ///< of a client that has just been given an id for the split
   const char* error = nullptr;  ///< a reason token; null: none of ours
+  std::string_view encoding;    ///< what the answer was compressed with here
 
   /// As Exchange::start and respond, after the site's and the route's response_headers have been applied to `head`.
   void start(http::ResponseHead& head);
-  Task<Result<>> respond(http::ResponseHead& head, std::span<const char> body);
+  /// `forms`: where what is encoded of this body is kept, and found by the next; stays as long as the body.
+  Task<Result<>> respond(http::ResponseHead& head, std::span<const char> body, compress::KeptForms* forms = nullptr);
+
+  // After start(): as those of the Exchange. The content is compressed on its way where the route says so and the
+  // client takes it.
+  Task<Result<>> write(std::span<const char> data, bool last = false) {
+    if (encoder_) [[unlikely]]
+      return encoder_->write(data, last);
+    return exchange.write(data, last);
+  }
+  Task<Result<>> write_file(int file, std::uint64_t offset, std::uint64_t count) {
+    if (encoder_) [[unlikely]]
+      return encoder_->write_file(file, offset, count);
+    return exchange.write_file(file, offset, count);
+  }
+  Task<Result<>> flush() { return encoder_ ? encoder_->flush() : exchange.flush(); }
+  Task<Result<>> finish(const http::Fields* trailers = nullptr) {
+    if (encoder_) [[unlikely]]
+      return encoder_->finish(trailers);
+    return exchange.finish(trailers);
+  }
+  /// Bytes may wait here until flush(): who pauses must call it.
+  bool encodes() const { return encoder_ != nullptr; }
+  /// The route has a say about compression.
+  bool compresses() const;
 
   /// A short plain answer of our own, with the reason for the log. `detail` is a sentence for the client and lives
   /// during the call. When a response has begun it is broken off instead. To a call of gRPC: a trailers-only answer
@@ -82,6 +110,19 @@ class Request final : public routing::Variables, public RoutePlace {
  private:
   void apply_response_headers(http::ResponseHead& head);
   Task<Result<>> respond_grpc_error(int status, const char* reason, std::string_view detail);
+
+  // request_encoding.cc
+  struct Encoding {
+    ResponseEncoder::Choice choice;
+    std::optional<compress::EncoderStore::Lease> encoder;
+    const std::string* form = nullptr;  // what was kept
+  };
+  Encoding settle_encoding(http::ResponseHead& head, const compress::KeptForms* forms);
+  void start_encoding(http::ResponseHead& head);
+  Task<Result<>> respond_encoding(http::ResponseHead& head, std::span<const char> body, compress::KeptForms* forms);
+  void count_encoded(http::Coding coding);
+
+  std::unique_ptr<ResponseEncoder> encoder_;
 };
 
 /// The ends of the client's connection, with the one derived address for its source. Asks the kernel.

@@ -20,7 +20,11 @@ std::size_t method_index(const http::RequestHead& head) {
 }  // namespace
 
 TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const Generation& generation)
-    : metrics_(metrics), worker_(worker), generation_(generation), routes_(generation.series_count) {
+    : metrics_(metrics),
+      worker_(worker),
+      generation_(generation),
+      compression_(metrics.compression->of(worker)),
+      routes_(generation.series_count) {
   for (const auto& upstream : generation.config.upstreams) {
     first_targets_.push_back(static_cast<std::uint32_t>(targets_.size()));
     for (const auto& pool : upstream.pools) {

@@ -30,6 +30,9 @@ class TrafficMeter {
   /// request, since most of a hundred thousand have none.
   void count(const Request& request, Duration duration);
 
+  /// What this worker has compressed.
+  observe::CompressionCells& compression() { return compression_; }
+
   /// `server`: its number among all of the upstream's, in the order of the configuration.
   struct Target {
     observe::ServerCells* server;
@@ -45,6 +48,7 @@ class TrafficMeter {
   observe::Metrics& metrics_;
   const std::size_t worker_;
   const Generation& generation_;
+  observe::CompressionCells& compression_;
   std::vector<observe::RouteCells*> routes_;  // by CompiledSite::first_series; null until the first request
   std::vector<std::uint32_t> first_targets_;  // of each upstream
   std::vector<Target> targets_;

@@ -8,6 +8,7 @@
 
 #include <boost/version.hpp>
 
+#include "compress/library_versions.h"
 #include "config/load.h"
 #include "http/library_version.h"
 #include "proxy/cli/commands.h"
@@ -104,6 +105,7 @@ constexpr const char* kLlhttp = "absent";
 int version() {
   std::cout << "headgate " << program_version() << '\n'
             << tls::library_version() << '\n'
+            << compress::library_versions() << '\n'
             << "nghttp2 " << http::http2_version() << '\n'
             << "llhttp " << kLlhttp << " (not linked: what the tests compare headgate's own parser with)\n"
             << "Boost " << BOOST_VERSION / 100'000 << '.' << BOOST_VERSION / 100 % 1000 << '.' << BOOST_VERSION % 100

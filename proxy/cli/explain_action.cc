@@ -9,6 +9,7 @@
 #include "config/units.h"
 #include "http/message.h"
 #include "http/path.h"
+#include "proxy/cli/explain_compress.h"
 #include "proxy/handlers/answers.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/handlers/static_files.h"
@@ -238,6 +239,7 @@ void explain_action(const config::Config& config, const config::Site& site, cons
     print_line("answer", std::to_string(respond->status) + ", a body of " + std::to_string(body.size()) + " bytes");
     for (const auto& [name, value] : respond->headers) print_line("", name + ": " + question.expand(value));
   }
+  explain_compress(site, route);
   print_changes("response", "site", site.response_headers, question);
   print_changes("response", "route", *route.response_headers, question);
 }

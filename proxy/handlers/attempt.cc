@@ -269,25 +269,40 @@ Task<headgate::Result<http::ResponseHead*>> Attempt::await_head() {
 /// The head goes out with the first bytes of the content when these are there, else at once.
 Task<headgate::Result<>> Attempt::download() {
   if (!origin_.body_ready()) {
-    const auto flushed = co_await exchange_.flush();
+    const auto flushed = co_await request_.flush();
     if (!flushed) co_return flushed.error();
   }
   for (unsigned pieces = 1;; ++pieces) {
     const auto piece = co_await next_piece();
     if (!piece) co_return piece.error();
     const bool last = origin_.body_finished() && origin_.trailers().empty();
-    const auto sent = co_await exchange_.write(*piece, last);
+    const auto sent = co_await request_.write(*piece, last);
     if (!sent) co_return sent.error();
     if (last) co_return headgate::Result<>();
-    if (origin_.body_finished()) co_return co_await exchange_.finish(&origin_.trailers());
+    if (origin_.body_finished()) co_return co_await request_.finish(&origin_.trailers());
     if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
   }
 }
 
 /// What has come already is taken as it is; only waiting for more needs a watch.
 Task<headgate::Result<std::span<const char>>> Attempt::next_piece() {
-  if (client_failed_ || !origin_.body_ready()) return await_piece();
+  if (client_failed_ || !origin_.body_ready()) return request_.encodes() ? flush_and_await() : await_piece();
   return origin_.read_body(kNoDeadline);
+}
+
+/// While the origin pauses, nothing that it has said waits in the encoder.
+Task<headgate::Result<std::span<const char>>> Attempt::flush_and_await() {
+  auto waiting = await_piece();
+  waiting.start();
+  if (!waiting.done()) {
+    auto flushing = request_.flush();
+    const auto flushed = co_await flushing;
+    if (!flushed && !client_failed_) {
+      fail_client(flushed.error());
+      origin_.interrupt_read();
+    }
+  }
+  co_return co_await waiting;
 }
 
 Task<headgate::Result<std::span<const char>>> Attempt::await_piece() {

@@ -69,6 +69,7 @@ class Attempt : private http::Exchange::Onlooker {
   Task<> switch_protocols(http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
   Task<headgate::Result<std::span<const char>>> await_piece();
+  Task<headgate::Result<std::span<const char>>> flush_and_await();
   Task<headgate::Result<>> tunnel(http::ResponseHead& head);
 
   // the client, watched while the origin is silent

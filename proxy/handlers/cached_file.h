@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // CachedFile: one file as it was when it was read, with what every answer about it needs, made once. Immutable but for
-// one memo. Counted without atomics: it belongs to one worker's FileCache and to the responses under way on that loop,
-// so that a file stays whole under a response although the cache has dropped or replaced it.
+// a memo and what is made of it later. Counted without atomics: it belongs to one worker's FileCache and to the
+// responses under way on that loop, so that a file stays whole under a response although the cache has dropped or
+// replaced it.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/unique_fd.h"
+#include "compress/kept_forms.h"
 #include "http/date.h"
 #include "http/negotiate.h"
 
@@ -63,6 +65,12 @@ class CachedFile : public boost::intrusive_ref_counter<CachedFile, boost::thread
   }
   std::size_t memory() const;
   std::size_t descriptors() const;
+
+  /// What was made of it for clients that take a coding for which there is no sibling. Whoever adds to it tells the
+  /// cache (FileCache::has_grown).
+  mutable compress::KeptForms forms;
+  /// What the cache counts for it; 0: it does not hold it (any more).
+  mutable std::size_t counted = 0;
 
   /// The Cache-Control that the route with this number gives it; computed by whoever asks first.
   struct CacheControlMemo {

@@ -34,9 +34,7 @@ struct Entry : boost::intrusive::list_base_hook<> {
   FileRef file;
   TimePoint checked;  // when its state was last looked up on the disk
   TimePoint used;
-  // As counted in usage.
-  std::size_t bytes = 0;
-  std::size_t descriptors = 0;
+  std::size_t descriptors = 0;  // as counted in usage
 };
 
 struct Key {
@@ -81,7 +79,7 @@ struct FileCache::State {
   void place(Entry& entry, const Loaded& loaded);
   void take_out(Entry& entry);
   void erase(Entry& entry);
-  void shrink(const Entry& keep);
+  void shrink(const Entry* keep);
   Lru& list_of(const Entry& entry);
 
   FileCacheLimits limits;
@@ -166,6 +164,14 @@ OpenResult FileCache::open_directory(const FileRoot& root, std::string_view path
   return open_beneath(descriptor, path, root.symlinks, OpenFor::kReading);
 }
 
+void FileCache::has_grown(const CachedFile& file) {
+  if (file.counted == 0) return;  // dropped meanwhile: it goes with its last answer
+  const std::size_t bytes = file.memory();
+  state_->usage.bytes += bytes - file.counted;
+  file.counted = bytes;
+  state_->shrink(nullptr);
+}
+
 void FileCache::trim(TimePoint now) {
   auto& open = state_->open;
   while (!open.empty() && now - open.back().used > kIdleDescriptor) {
@@ -232,19 +238,19 @@ Loaded FileCache::State::look(Root& root, const FileRoot& wanted, std::string_vi
 void FileCache::State::place(Entry& entry, const Loaded& loaded) {
   entry.state = loaded.state;
   entry.file = loaded.file;
-  entry.bytes = entry.file ? entry.file->memory() : 0;
+  if (entry.file) entry.file->counted = entry.file->memory();
   entry.descriptors = entry.file ? entry.file->descriptors() : 0;
-  usage.bytes += entry.bytes;
+  usage.bytes += entry.file ? entry.file->counted : 0;
   usage.descriptors += entry.descriptors;
   ++(entry.file ? usage.files : usage.others);
   list_of(entry).push_front(entry);
-  shrink(entry);
+  shrink(&entry);
 }
 
 void FileCache::State::take_out(Entry& entry) {
   auto& list = list_of(entry);
   list.erase(list.iterator_to(entry));
-  usage.bytes -= entry.bytes;
+  if (entry.file) usage.bytes -= std::exchange(entry.file->counted, 0);
   usage.descriptors -= entry.descriptors;
   --(entry.file ? usage.files : usage.others);
 }
@@ -255,10 +261,10 @@ void FileCache::State::erase(Entry& entry) {
   if (found != entries.end()) entries.erase(found);
 }
 
-/// `keep` has just been placed and stays even if it is beyond a limit by itself: it is needed now.
-void FileCache::State::shrink(const Entry& keep) {
+/// `keep` (null: none) has just been placed and stays even if it is beyond a limit by itself: it is needed now.
+void FileCache::State::shrink(const Entry* keep) {
   const auto drop_last = [&](Lru& list) {
-    if (list.empty() || &list.back() == &keep) return false;
+    if (list.empty() || &list.back() == keep) return false;
     Entry& last = list.back();
     take_out(last);
     erase(last);

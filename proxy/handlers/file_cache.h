@@ -47,6 +47,9 @@ class FileCache {
   /// A directory, opened for reading its names; not cached.
   OpenResult open_directory(const FileRoot& root, std::string_view path, TimePoint now);
 
+  /// A file that this cache gave out holds more than before.
+  void has_grown(const CachedFile& file);
+
   /// Closes what has been idle, so that deleted releases free their space and file systems can be unmounted. To be
   /// called about once a second; nothing breaks when it is not.
   void trim(TimePoint now);

@@ -206,7 +206,7 @@ FileStamp::FileStamp(const struct stat& info)
       changed(info.st_ctim.tv_sec * kSecond + info.st_ctim.tv_nsec) {}
 
 std::size_t CachedFile::memory() const {
-  std::size_t bytes = sizeof(CachedFile) + path.capacity();
+  std::size_t bytes = sizeof(CachedFile) + path.capacity() + forms.memory();
   for (const auto& one : representations) bytes += one.body.capacity() + one.etag.capacity();
   return bytes;
 }

@@ -57,9 +57,9 @@ void break_off(Request& request, const Error& error) {
 }
 
 /// One stretch of a representation, from memory or from its descriptor.
-Task<Result<>> write_range(http::Exchange& exchange, const Representation& from, http::ByteRange range) {
-  if (from.in_memory) return exchange.write({from.body.data() + range.first, range.count});
-  return exchange.write_file(from.descriptor.get(), range.first, range.count);
+Task<Result<>> write_range(Request& request, const Representation& from, http::ByteRange range) {
+  if (from.in_memory) return request.write({from.body.data() + range.first, range.count});
+  return request.write_file(from.descriptor.get(), range.first, range.count);
 }
 
 /// multipart/byteranges (RFC 9110 section 14.6).
@@ -88,15 +88,15 @@ Task<Result<>> send_ranges(Request& request, StaticPlan plan) {
   for (std::size_t i = 0; i < plan.ranges.size(); ++i) {
     const auto part_head = bytes_of(std::string_view(text).substr(begin, ends[i] - begin));
     begin = ends[i];
-    auto sent = co_await request.exchange.write(part_head);
-    if (sent) sent = co_await write_range(request.exchange, from, plan.ranges[i]);
+    auto sent = co_await request.write(part_head);
+    if (sent) sent = co_await write_range(request, from, plan.ranges[i]);
     if (!sent) {
       break_off(request, sent.error());
       co_return sent;
     }
   }
   const auto tail = bytes_of(std::string_view(text).substr(begin));
-  co_return co_await request.exchange.write(tail, true);
+  co_return co_await request.write(tail, true);
 }
 
 bool has_body(const Request& request, const StaticPlan& plan) {
@@ -128,12 +128,25 @@ Task<Result<>> hold([[maybe_unused]] FileRef file, Task<Result<>> sending) {
   co_return co_await sending;
 }
 
+/// As hold, and what the answer has left beside the file is counted.
+Task<Result<>> hold_and_count(FileRef file, Task<Result<>> sending, FileCache& cache) {
+  const auto sent = co_await sending;
+  cache.has_grown(*file);
+  co_return sent;
+}
+
 /// 200, 304, and 206 with one range, of what lies in memory or has no body.
-Task<Result<>> send_from_memory(Request& request, StaticPlan& plan) {
+Task<Result<>> send_from_memory(Request& request, StaticPlan& plan, FileCache& cache) {
   http::ResponseHead head;
   const auto range = describe(plan, request.exchange.arena(), head);
   std::span<const char> bytes;
   if (has_body(request, plan)) bytes = {plan.representation->body.data() + range.first, range.count};
+  if (request.compresses()) [[unlikely]] {
+    // Siblings have a coding already; a range is of the file itself.
+    auto* const forms = plan.status == 200 ? &plan.file->forms : nullptr;
+    auto encoding = request.respond(head, bytes, forms);
+    return hold_and_count(std::move(plan.file), std::move(encoding), cache);
+  }
   auto sent = request.respond(head, bytes);
   if (sent.done()) return sent;
   return hold(std::move(plan.file), std::move(sent));
@@ -145,8 +158,8 @@ Task<Result<>> send_from_disk(Request& request, StaticPlan plan) {
   const auto range = describe(plan, request.exchange.arena(), head);
   request.start(head);
   const int descriptor = plan.representation->descriptor.get();
-  auto sent = co_await request.exchange.write_file(descriptor, range.first, range.count);
-  if (sent) sent = co_await request.exchange.finish();
+  auto sent = co_await request.write_file(descriptor, range.first, range.count);
+  if (sent) sent = co_await request.finish();
   if (!sent) break_off(request, sent.error());
   co_return sent;
 }
@@ -196,7 +209,8 @@ Task<Result<>> StaticFiles::serve(Request& request, FileCache& cache) const {
   switch (decided.kind) {
     case StaticPlan::Kind::kFile:
       if (decided.ranges.size() > 1) return send_ranges(request, std::move(decided));
-      if (decided.representation->in_memory || !has_body(request, decided)) return send_from_memory(request, decided);
+      if (decided.representation->in_memory || !has_body(request, decided))
+        return send_from_memory(request, decided, cache);
       return send_from_disk(request, std::move(decided));
     case StaticPlan::Kind::kPage:
     case StaticPlan::Kind::kRedirect:

@@ -63,6 +63,7 @@ const std::map<std::string_view, std::string>& surroundings() {
       {"sites.*", "sites: [ { @ } ]"},
       {"sites.*.response_headers", "sites: [ { response_headers: { @ } } ]"},
       {"sites.*.compress", "sites: [ { compress: { @ } } ]"},
+      {"sites.*.compress.level", "sites: [ { compress: { level: { @ } } } ]"},
       {"sites.*.routes.*", kSite + "proxy: http://127.0.0.1:1, @ } ] } ]"},
       {"sites.*.routes.*.rewrite", kSite + "rewrite: { regex: a, to: b, @ } } ] } ]"},
       {"sites.*.routes.*.redirect", kSite + "redirect: { to: b, @ } } ] } ]"},

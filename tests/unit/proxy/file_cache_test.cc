@@ -290,6 +290,46 @@ TEST_F(FileCacheTest, GivesBackDescriptorsWhenTheProcessRunsOut) {
   EXPECT_EQ(cache.usage().descriptors, 0u);
 }
 
+TEST_F(FileCacheTest, WhatIsMadeOfAFileIsCountedWithIt) {
+  tree.write("root/a.txt", "hello");
+  const auto file = find("/a.txt").file;
+  const auto before = cache.usage().bytes;
+  EXPECT_EQ(file->forms.find(http::Coding::kGzip), nullptr);
+  EXPECT_FALSE(file->forms.asked(http::Coding::kGzip));
+  EXPECT_TRUE(file->forms.asked(http::Coding::kGzip));
+  file->forms.keep(http::Coding::kGzip, std::string(5000, 'z'));
+  file->forms.keep(http::Coding::kGzip, "a second one that was under way");
+  cache.has_grown(*file);
+  cache.has_grown(*file);
+  EXPECT_GE(cache.usage().bytes, before + 5000);
+  EXPECT_LE(cache.usage().bytes, before + 6000);
+  ASSERT_NE(find("/a.txt").file->forms.find(http::Coding::kGzip), nullptr);
+  EXPECT_EQ(find("/a.txt").file->forms.find(http::Coding::kGzip)->size(), 5000u);
+  EXPECT_EQ(find("/a.txt").file->forms.find(http::Coding::kBrotli), nullptr);
+
+  tree.write("root/a.txt", "other");
+  wait(milliseconds(1000));
+  EXPECT_EQ(find("/a.txt").file->forms.find(http::Coding::kGzip), nullptr);
+  EXPECT_LE(cache.usage().bytes, before + 100);
+  file->forms.keep(http::Coding::kBrotli, std::string(5000, 'z'));
+  cache.has_grown(*file);  // it is not the cache's any more
+  EXPECT_LE(cache.usage().bytes, before + 100);
+}
+
+TEST_F(FileCacheTest, GrowthMakesRoom) {
+  FileCache small({.bytes = 20'000});
+  tree.write("root/a.txt", "a");
+  tree.write("root/b.txt", "b");
+  const auto a = small.find(root, "/a.txt", now).file;
+  const auto b = small.find(root, "/b.txt", now).file;
+  b->forms.keep(http::Coding::kGzip, std::string(19'000, 'z'));
+  small.has_grown(*b);
+  EXPECT_LE(small.usage().bytes, 20'000u);
+  EXPECT_EQ(small.usage().files, 1u);
+  EXPECT_EQ(small.find(root, "/b.txt", now).file, b);
+  EXPECT_NE(small.find(root, "/a.txt", now).file, a);
+}
+
 TEST_F(FileCacheTest, AFailureIsNotRemembered) {
   tree.write("root/a.txt", "x");
   // Before the descriptors are gone: the sanitizers need some of their own to look at a type for the first time.
