@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // origin PORT: the benchmarks' origin. One thread, epoll, keep-alive; /1k, /10k and /1m answer with that many bytes,
-// anything else with 1 KiB. It trusts its client (a proxy under test on loopback): it looks for the ends of heads and
-// at nothing else in them, so that it costs as little as an origin can.
+// /20k.json with a list in JSON, anything else with 1 KiB. It trusts its client (a proxy under test on loopback): it
+// looks for the ends of heads and at nothing else in them, so that it costs as little as an origin can.
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -26,6 +27,27 @@ std::string make_answer(std::size_t size) {
   return answer;
 }
 
+/// A list as an API would give it, the same each time; filled up with blanks.
+std::string make_json(std::size_t size) {
+  std::string list = "[";
+  std::uint32_t random = 1;
+  const auto next = [&random](std::uint32_t below) {
+    random = random * 1'664'525 + 1'013'904'223;
+    return (random >> 8) % below;
+  };
+  while (list.size() < size - 256) {
+    if (list.size() > 1) list += ',';
+    list += "{\"id\":" + std::to_string(next(1'000'000)) + ",\"name\":\"Product " + std::to_string(next(5000)) +
+            "\",\"price\":" + std::to_string(next(500)) + "." + std::to_string(10 + next(90)) +
+            ",\"currency\":\"EUR\",\"in_stock\":" + (next(2) == 0 ? "true" : "false") + ",\"category\":\"" +
+            (next(2) == 0 ? "kitchen" : "garden") + "\",\"sku\":\"" + std::to_string(next(1u << 24)) + "\"}";
+  }
+  list += ']';
+  list.resize(size, ' ');
+  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" +
+         list;
+}
+
 struct Connection {
   std::string in;
   std::string_view out;  // what is left of the answer being sent
@@ -35,12 +57,14 @@ struct Answers {
   std::string k1 = make_answer(1024);
   std::string k10 = make_answer(10 * 1024);
   std::string m1 = make_answer(1024 * 1024);
+  std::string json = make_json(20 * 1024);
 
   std::string_view of(std::string_view head) const {
     const auto begin = head.find(' ');
     const auto target = begin == std::string_view::npos ? head : head.substr(begin + 1);
     if (target.starts_with("/10k")) return k10;
     if (target.starts_with("/1m")) return m1;
+    if (target.starts_with("/20k.json")) return json;
     return k1;
   }
 };

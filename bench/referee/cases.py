@@ -38,6 +38,8 @@ CASES = {
     "proxy-h2load": Case("proxy 1 KiB, by h2load", Setup(), load=load.h2load),
     "proxy-tls": Case("proxy 1 KiB, TLS 1.3", Setup(tls=True)),
     "everything": Case("proxy 1 KiB, log, metrics, rate limit", Setup(limits=True)),
+    # The size is the least that a compressed answer may have; what each sends is in the notes.
+    "gzip": Case("proxy 20 KiB of JSON, gzip level 5", Setup(gzip=True), "/20k.json", 3 * KIB, peers=("nginx",)),
     "limited": Case("proxy 1 KiB with a rate limit", Setup(), measure=measure.limited, large=Setup(limit="local"), peers=("nginx",)),
     "static-1k": Case("static 1 KiB", Setup("static"), "/1k.txt", floors=(FLOOR_SERVER,)),
     "static-10k": Case("static 10 KiB", Setup("static"), "/10k.txt", 10 * KIB, floors=(FLOOR_SERVER,)),

@@ -13,6 +13,7 @@ HEADS = [  # what a browser sends with a request
     "Accept-Encoding: identity",
 ]
 HEADER_OPTIONS = [part for head in HEADS for part in ("-H", head)]
+GZIP_OPTIONS = [part.replace("identity", "gzip, deflate, br, zstd") for part in HEADER_OPTIONS]
 
 # One version, suite and group, so that every server does the same arithmetic.
 CLIENT_TLS = """
@@ -73,7 +74,8 @@ def judge(bad, requests, read, size):
 def wrk(stage, subject, case, seconds, script=None):
     seconds = max(1, round(seconds))
     threads = case.workers if len(stage.load_cores.split(",")) > case.workers else 1
-    command = ["wrk", f"-t{threads}", f"-c{case.connections}", f"-d{seconds}s", "--timeout", "60s", *HEADER_OPTIONS]
+    command = ["wrk", f"-t{threads}", f"-c{case.connections}", f"-d{seconds}s", "--timeout", "60s",
+               *(GZIP_OPTIONS if case.setup.gzip else HEADER_OPTIONS)]
     out = run(stage, [*command, *(["-s", script] if script else []), url(subject, case)], seconds)
     requests, read = re.search(r"(\d+) requests in [\d.]+\w+, ([\d.]+\w+) read", out).groups()
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)

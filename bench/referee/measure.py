@@ -4,6 +4,7 @@ the figures (medians of the rounds) and the rounds themselves. Who cannot take p
 
 import contextlib
 import dataclasses
+import gzip
 import http.client
 import json
 import os
@@ -62,7 +63,10 @@ class Field:
         try:
             one = subjects.start(name, self.stage, setup)
             self.running.callback(one.stop)
-            check_answer(one, self.case, setup)
+            if setup.gzip:
+                self.result.notes.append(f"{name}: {check_gzip(one, self.case)} bytes of 20,480")
+            else:
+                check_answer(one, self.case, setup)
             return one
         except CannotDo as why:
             self.result.absent[name] = str(why)
@@ -92,6 +96,23 @@ def speaks_h2(port):
             return secure.selected_alpn_protocol() == "h2"
     except ssl.SSLError:
         return False
+
+
+def check_gzip(one, case):
+    """One answer, decoded and read. Returns how many bytes it took."""
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=60)
+    try:
+        connection.request("GET", case.path, headers={"Host": "localhost", "Accept-Encoding": "gzip, deflate, br, zstd"})
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200 or answer.getheader("Content-Encoding") != "gzip":
+        raise load.WrongAnswers(f"{one.name}: status {answer.status}, {answer.getheader('Content-Encoding')}")
+    content = gzip.decompress(body)
+    if len(content) != 20 * 1024 or not json.loads(content):
+        raise load.WrongAnswers(f"{one.name}: {len(content)} bytes of JSON")
+    return len(body)
 
 
 def check_answer(one, case, setup):

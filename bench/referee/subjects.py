@@ -29,6 +29,7 @@ class Setup:
     log: bool = True      # an access log, written in blocks
     limits: bool = False  # a rate limit that nothing exceeds, and metrics where there are such
     limit: str = ""       # such a rate limit alone: counted in the process ("local"), or in Redis ("redis")
+    gzip: bool = False    # answers are compressed on their way, at level 5
     workers: int = 1
     sites: int = 0   # with routes each; 0: one site for every host and path
     routes: int = 0
@@ -108,6 +109,8 @@ def headgate_config(stage, setup):
     action = f"static: {{ root: '{stage.folder}/files' }}" if setup.action == "static" else "proxy: origin"
     if setup.limits or setup.limit:
         action += ", rate_limit: [everybody]"
+    if setup.gzip:
+        action += ", compress: { encodings: [gzip], level: { gzip: 5 } }"
     lines = [
         f"workers: {setup.workers}",
         f'listeners: [{{ address: "127.0.0.1:0"{", tls: true" if setup.tls else ""} }}]',
@@ -168,6 +171,9 @@ def nginx(stage, setup):
         log = f"access_log {stage.path('nginx', 'access')} combined buffer=64k flush=1s;" if setup.log else "access_log off;"
         limit = "limit_req_zone $binary_remote_addr zone=everybody:10m rate=1000000r/s; limit_req zone=everybody burst=100000 nodelay;" \
             if setup.limits or setup.limit else ""
+        # Unbuffered it would flush the encoder for each piece that comes; this is what it does best with.
+        gzip = "gzip on; gzip_comp_level 5; gzip_types application/json; gzip_proxied any; gzip_min_length 1024; " \
+            "proxy_buffering on;" if setup.gzip else "proxy_buffering off;"
         several = f"worker_processes {setup.workers}; worker_cpu_affinity auto;" if setup.workers > 1 else \
             "worker_processes 1; master_process off;"
         config.write_text(f"""
@@ -181,7 +187,7 @@ http {{
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Request-Id $request_id;
-  proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;
+  {gzip} proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;
   upstream origin {{ server 127.0.0.1:{stage.origin.port}; keepalive 1024; keepalive_requests 100000000; }}
   {chr(10).join(servers)}
 }}

@@ -32,6 +32,7 @@ TARGETS = (
     Target("idle", 1.00, of=("nginx",), figure="resident_mib"),
     Target("idle-tls", 14, figure="growth_kib_each", unit="KiB each"),
     Target("everything", 0.95, of=("nginx",)),
+    Target("gzip", 0.88, of=("nginx",)),
     Target("limited", 1.03, figure="of_free", unit="of the route without"),
     Target("limited", 1.08, figure="redis_of_free", unit="of the route without, through Redis"),
     Target("sites", 1.05, figure="of_one", unit="of one site's"),
