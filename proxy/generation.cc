@@ -5,6 +5,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "observe/scorecard.h"
 #include "proxy/handlers/pool_choice.h"
 
 namespace headgate::proxy {
@@ -147,6 +148,7 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
     series_count += 1 + static_cast<std::uint32_t>(site.routes.size());
   }
   compile_limits();
+  class_routes();
   if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }
@@ -162,6 +164,17 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
 bool Generation::shares_limits() const {
   return config.redis && std::any_of(config.rate_limits.begin(), config.rate_limits.end(),
                                      [](const auto& limit) { return limit.store == config::RateLimit::Store::kRedis; });
+}
+
+/// As Rollouts names them.
+void Generation::class_routes() {
+  std::vector<std::size_t> seen(config.upstreams.size());
+  for (auto& site : sites) {
+    for (auto& route : site.routes) {
+      if (route.action != CompiledRoute::Action::kProxy) continue;
+      route.rollout_class = static_cast<std::uint8_t>(std::min(seen[route.upstream]++, observe::kMostRouteClasses - 1));
+    }
+  }
 }
 
 /// Few sets are shared by many routes, so a route has a number in place of a list.

@@ -69,6 +69,7 @@ struct alignas(64) CompiledRoute {
     kSite,
     kOwn
   } compress = Compress::kOff;  ///< whose rules; compress_rules()
+  std::uint8_t rollout_class = 0;  ///< of a proxy: which of those that use the upstream; observe::kMostRouteClasses
   std::uint16_t limit_set = 0;  ///< of Generation::limit_sets, from 1 on; 0: none
   std::string name;
   config::UpstreamTimeouts timeouts;  ///< of a proxy: the route's over the upstream's
@@ -133,6 +134,7 @@ class Generation {
 
  private:
   void compile_limits();
+  void class_routes();
   void check_tls() const;
 };
 

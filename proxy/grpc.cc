@@ -98,6 +98,12 @@ std::string_view grpc_status(int http_status) {
   }
 }
 
+int status_of_failed_call(std::string_view grpc_status) {
+  if (grpc_status == "2" || grpc_status == "13" || grpc_status == "15") return 500;
+  if (grpc_status == "14") return 503;
+  return grpc_status == "4" ? 504 : 0;
+}
+
 std::string_view grpc_message(std::string_view text, Arena& arena) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   char* const begin = arena.allocate(3 * text.size() + 1);

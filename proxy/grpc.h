@@ -26,6 +26,10 @@ std::string_view grpc_timeout(Duration left, Arena& arena);
 /// grpc-status for a status that HTTP would have answered with, as text.
 std::string_view grpc_status(int http_status);
 
+/// The status of HTTP that a server's own grpc-status stands for when it says that the server, and not the caller, has
+/// failed: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS. 0: it does not.
+int status_of_failed_call(std::string_view grpc_status);
+
 /// The text as grpc-message has it: what is not printable ASCII, and the percent sign, in percent encoding.
 std::string_view grpc_message(std::string_view text, Arena& arena);
 

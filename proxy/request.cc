@@ -6,6 +6,7 @@
 #include "proxy/connection.h"
 #include "proxy/generation.h"
 #include "proxy/grpc.h"
+#include "proxy/traffic_plan.h"
 #include "routing/query.h"
 
 namespace headgate::proxy {
@@ -158,6 +159,7 @@ observe::AccessRecord Request::record(TimePoint ended) const {
   record.referer = head.fields.get(http::FieldId::kReferer).value_or(std::string_view());
   record.rate_limited = limit.limit;
   record.encoding = encoding;
+  record.shielded = shielded;
   if (error != nullptr) record.error = error;
   return record;
 }

@@ -23,6 +23,7 @@ namespace headgate::proxy {
 
 struct CompiledRoute;
 struct CompiledSite;
+struct Trial;
 struct WorkerGeneration;
 using WorkerGenerationRef = boost::intrusive_ptr<WorkerGeneration>;
 
@@ -59,6 +60,11 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view split_cookie;  ///< of a client that has just been given an id for the split
   const char* error = nullptr;  ///< a reason token; null: none of ours
   std::string_view encoding;    ///< what the answer was compressed with here
+
+  // Of a rollout, when the request counts in one; set when its pool is chosen.
+  std::shared_ptr<const Trial> trial;
+  bool trial_is_new = false;  ///< it was sent to the new pool
+  bool shielded = false;      ///< that failed, and another pool answered
 
   /// As Exchange::start and respond, after the site's and the route's response_headers have been applied to `head`.
   void start(http::ResponseHead& head);

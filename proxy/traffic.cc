@@ -2,6 +2,7 @@
 #include "proxy/traffic.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -31,12 +32,26 @@ bool begins_release(const Weights& before, const Weights& after) {
                      [&](const auto& pool) { return pool.second > 0 && weight_of(before, pool.first) <= 0; });
 }
 
-std::shared_ptr<const TrafficPlan> plan_of(const std::string& upstream, const Weights& weights, std::uint64_t release) {
+routing::Split split_of(const Weights& weights) {
   std::vector<routing::Split::Pool> pools;
   for (const auto& [name, weight] : weights) pools.push_back({name, weight});
+  return routing::Split(std::move(pools));
+}
+
+std::shared_ptr<const TrafficPlan> plan_of(const std::string& upstream, const Weights& weights, std::uint64_t release,
+                                           std::shared_ptr<const Trial> trial) {
   // The same in every instance that has had the same releases.
-  return std::make_shared<const TrafficPlan>(TrafficPlan{
-      routing::Split(std::move(pools)), routing::Points(fmt::format("headgate release {} of {}", release, upstream))});
+  routing::Points points(fmt::format("headgate release {} of {}", release, upstream));
+  return std::make_shared<const TrafficPlan>(TrafficPlan{split_of(weights), std::move(points), std::move(trial)});
+}
+
+/// `pool` at so many percent, the others sharing the rest.
+Weights with_share(Weights others, const std::string& pool, double percent) {
+  const double sum = sum_of(others);
+  for (auto& [name, weight] : others) {
+    weight = name == pool ? percent : sum > 0 ? weight * (100 - percent) / sum : 0;
+  }
+  return others;
 }
 
 std::string unknown_pool(const Weights& pools, const std::string& upstream, const std::string& pool) {
@@ -63,6 +78,15 @@ Weights configured_weights(const config::Upstream& upstream) {
   return weights;
 }
 
+bool same_shares(const Weights& a, const Weights& b) {
+  const double sum_a = sum_of(a);
+  const double sum_b = sum_of(b);
+  const auto same = [&](const auto& pool) {
+    return std::abs(pool.second * sum_b - weight_of(b, pool.first) * sum_a) <= 1e-9 * sum_a * sum_b;
+  };
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), same);
+}
+
 std::string text_of(const Weights& weights) {
   std::string text;
   for (const auto& [name, weight] : weights) text += fmt::format("{}{} {:g}", text.empty() ? "" : ", ", name, weight);
@@ -76,7 +100,8 @@ std::shared_ptr<TrafficFeed> Traffic::feed(const config::Upstream& upstream) {
   if (!state.feed) {
     const Weights file = configured_weights(upstream);
     const Weights now = state.set ? ordered(file, *state.set) : file;
-    state.feed = std::make_shared<TrafficFeed>(plan_of(upstream.name, sum_of(now) > 0 ? now : file, state.release));
+    state.feed =
+        std::make_shared<TrafficFeed>(plan_of(upstream.name, sum_of(now) > 0 ? now : file, state.release, nullptr));
   }
   return state.feed;
 }
@@ -93,19 +118,33 @@ void Traffic::adopt(const config::Config& config) {
     if (!first && !before.empty() && begins_release(ordered(after, before), after)) ++state.release;
     publish(name, state);
   }
-  std::erase_if(states_, [](const auto& entry) { return entry.second.file.empty() && !entry.second.set; });
+  std::erase_if(states_, [](const auto& entry) {
+    return entry.second.file.empty() && !entry.second.set && !entry.second.rolling;
+  });
   changed_();
 }
 
 /// What an operator has set counts for the pools that there are; when none of those is left, the file's.
-Weights Traffic::effective(const State& state) const {
+Weights Traffic::at_rest(const State& state) const {
   if (!state.set) return state.file;
   const Weights set = ordered(state.file, *state.set);
   return sum_of(set) > 0 ? set : state.file;
 }
 
+Weights Traffic::effective(const State& state) const {
+  if (!state.rolling) return at_rest(state);
+  const auto& rolling = *state.rolling;
+  const Weights now = with_share(ordered(state.file, rolling.others), rolling.pool, rolling.percent);
+  return sum_of(now) > 0 ? now : at_rest(state);
+}
+
 void Traffic::publish(const std::string& name, State& state) {
-  auto plan = plan_of(name, effective(state), state.release);
+  std::shared_ptr<const Trial> trial;
+  if (state.rolling) {
+    const auto& rolling = *state.rolling;
+    trial = std::make_shared<const Trial>(Trial{rolling.pool, split_of(rolling.others), rolling.cells, rolling.shield});
+  }
+  auto plan = plan_of(name, effective(state), state.release, std::move(trial));
   if (state.feed) {
     state.feed->publish(std::move(plan));
   } else {
@@ -126,6 +165,12 @@ Traffic::Refusal Traffic::find(const std::string& upstream, State*& state) {
   return fmt::format("there is no upstream '{}'{}", upstream, config::suggestion(upstream, names));
 }
 
+Traffic::Refusal Traffic::find_to_change(const std::string& upstream, State*& state) {
+  if (auto refusal = find(upstream, state)) return refusal;
+  if (!state->rolling) return std::nullopt;
+  return fmt::format("a rollout of '{}' is under way in upstream '{}'", state->rolling->pool, upstream);
+}
+
 void Traffic::change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type) {
   const Weights before = effective(state);
   if (begins_release(before, to)) ++state.release;
@@ -140,7 +185,7 @@ void Traffic::change(const std::string& name, State& state, Weights to, std::opt
 
 Traffic::Refusal Traffic::split(const std::string& upstream, const Weights& weights) {
   State* state = nullptr;
-  if (auto refusal = find(upstream, state)) return refusal;
+  if (auto refusal = find_to_change(upstream, state)) return refusal;
   for (const auto& [pool, weight] : weights) {
     const auto known = [&, &name = pool](const auto& one) { return one.first == name; };
     if (std::none_of(state->file.begin(), state->file.end(), known)) return unknown_pool(state->file, upstream, pool);
@@ -169,7 +214,7 @@ Traffic::Refusal Traffic::split(const std::string& upstream, const Weights& weig
 
 Traffic::Refusal Traffic::switch_to(const std::string& upstream, const std::string& pool) {
   State* state = nullptr;
-  if (auto refusal = find(upstream, state)) return refusal;
+  if (auto refusal = find_to_change(upstream, state)) return refusal;
   Weights to = state->file;
   bool known = false;
   for (auto& [name, weight] : to) {
@@ -183,7 +228,7 @@ Traffic::Refusal Traffic::switch_to(const std::string& upstream, const std::stri
 
 Traffic::Refusal Traffic::rollback(const std::string& upstream) {
   State* state = nullptr;
-  if (auto refusal = find(upstream, state)) return refusal;
+  if (auto refusal = find_to_change(upstream, state)) return refusal;
   Weights to = ordered(state->file, state->before);
   if (sum_of(to) <= 0) return fmt::format("the split of upstream '{}' has not been changed yet", upstream);
   change(upstream, *state, to, to, "rollback");
@@ -192,7 +237,7 @@ Traffic::Refusal Traffic::rollback(const std::string& upstream) {
 
 Traffic::Refusal Traffic::reset(const std::string& upstream) {
   State* state = nullptr;
-  if (auto refusal = find(upstream, state)) return refusal;
+  if (auto refusal = find_to_change(upstream, state)) return refusal;
   if (state->set) change(upstream, *state, state->file, std::nullopt, "reset");
   return std::nullopt;
 }
@@ -201,6 +246,48 @@ std::optional<Traffic::Status> Traffic::status(const std::string& upstream) cons
   const auto found = states_.find(upstream);
   if (found == states_.end() || found->second.file.empty()) return std::nullopt;
   return Status{effective(found->second), found->second.set.has_value(), found->second.release};
+}
+
+// --- rollouts -------------------------------------------------------------------------------------------------------
+
+void Traffic::begin_rollout(const std::string& upstream, Rolling rolling, bool new_release) {
+  State& state = states_[upstream];
+  if (new_release) ++state.release;
+  state.rolling = std::move(rolling);
+  publish(upstream, state);
+  changed_();
+}
+
+void Traffic::measure_rollout(const std::string& upstream, std::shared_ptr<RolloutCells> cells, bool shield) {
+  State& state = states_[upstream];
+  if (!state.rolling) return;
+  state.rolling->cells = std::move(cells);
+  state.rolling->shield = shield;
+  publish(upstream, state);
+  changed_();
+}
+
+void Traffic::share(const std::string& upstream, double percent) {
+  State& state = states_[upstream];
+  if (!state.rolling) return;
+  state.rolling->percent = percent;
+  publish(upstream, state);
+  changed_();
+}
+
+void Traffic::end_rollout(const std::string& upstream, bool promoted) {
+  State& state = states_[upstream];
+  if (!state.rolling) return;
+  const Rolling rolling = *std::exchange(state.rolling, std::nullopt);
+  if (promoted) {
+    state.before = rolling.others;
+    state.set = with_share(rolling.others, rolling.pool, 100);
+  } else if (!same_shares(at_rest(state), ordered(state.file, rolling.others))) {
+    // The new pool had something before, or the file has been changed meanwhile: it must not come back by that.
+    state.set = rolling.others;
+  }
+  publish(upstream, state);
+  changed_();
 }
 
 // --- restarts -------------------------------------------------------------------------------------------------------

@@ -55,6 +55,23 @@ class Traffic {
   };
   std::optional<Status> status(const std::string& upstream) const;
 
+  /// A rollout gives one pool a share; the others have the rest by these weights, in which it has none. Nobody else
+  /// changes the split meanwhile.
+  struct Rolling {
+    std::string pool;
+    double percent = 0;
+    Weights others;
+    std::shared_ptr<RolloutCells> cells;
+    bool shield = false;
+  };
+  /// `new_release`: other clients are drawn than before. The upstream must be in the configuration.
+  void begin_rollout(const std::string& upstream, Rolling rolling, bool new_release);
+  /// Counted anew from here on, since the routes or the rules are others.
+  void measure_rollout(const std::string& upstream, std::shared_ptr<RolloutCells> cells, bool shield);
+  void share(const std::string& upstream, double percent);
+  /// Promoted, the pool has everything, as an operator's override; else it has nothing, and the others what they had.
+  void end_rollout(const std::string& upstream, bool promoted);
+
   /// What a restart must not forget, of upstreams that are not in the configuration, too.
   struct Saved {
     std::string upstream;
@@ -72,12 +89,15 @@ class Traffic {
     std::optional<Weights> set;  ///< by an operator
     Weights before;              ///< the last change
     std::uint64_t release = 0;   ///< draws other clients each time
+    std::optional<Rolling> rolling;
   };
 
+  Weights at_rest(const State& state) const;
   Weights effective(const State& state) const;
   void change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type);
   void publish(const std::string& name, State& state);
   Refusal find(const std::string& upstream, State*& state);
+  Refusal find_to_change(const std::string& upstream, State*& state);
 
   observe::Events& events_;
   const std::function<void()> changed_;
@@ -86,6 +106,9 @@ class Traffic {
 
 /// 0 for one that is not named.
 double weight_of(const Weights& weights, std::string_view pool);
+
+/// Whether each pool gets the same share.
+bool same_shares(const Weights& a, const Weights& b);
 
 /// "blue 95, green 5"
 std::string text_of(const Weights& weights);

@@ -4,16 +4,27 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 
+#include "proxy/rollout_cells.h"
 #include "routing/split.h"
 
 namespace headgate::proxy {
 
+/// A rollout under way. Requests that began during it hold it, so that they are counted and shielded to their end.
+struct Trial {
+  std::string pool;       ///< the new one
+  routing::Split others;  ///< the pools without it: whom it is compared with, and who answers in its place
+  std::shared_ptr<RolloutCells> cells;
+  bool shield = false;
+};
+
 /// At one moment. Immutable.
 struct TrafficPlan {
   routing::Split split;
-  routing::Points points;  ///< of the release
+  routing::Points points;              ///< of the release
+  std::shared_ptr<const Trial> trial;  ///< null: no rollout is under way
 };
 
 /// The latest plan of one upstream. It is known by the upstream's name and outlives generations. Any thread.

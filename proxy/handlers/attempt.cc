@@ -111,10 +111,14 @@ Task<Attempt::Result> Attempt::run() {
     if (const auto kept = (*head)->fields.get(http::FieldId::kKeepAlive)) lease_.told_keep_alive(*kept);
     remove_hop_by_hop((*head)->fields, false);
     const bool call = is_answered_call(request_, **head);
+    if (request_.grpc) result.call_failed = failed_call((*head)->fields);  // of an answer that has only trailers
     request_.start(**head);
     const auto sent = co_await download();
-    if (!sent) {
+    if (sent) {
+      if (request_.grpc && result.call_failed == 0) result.call_failed = failed_call(origin_.trailers());
+    } else {
       result.broken = sent.error().side == Side::kUpstream;
+      result.client_left = sent.error().side == Side::kDownstream;
       co_await request_.break_off(sent.error(), call);
     }
   }
@@ -264,6 +268,12 @@ Task<headgate::Result<http::ResponseHead*>> Attempt::await_head() {
     const auto sent = co_await exchange_.send_interim(**head);
     if (!sent) co_return sent.error();
   }
+}
+
+/// What a call's own status says of its server; 0: nothing bad, or nothing.
+int Attempt::failed_call(const http::Fields& fields) const {
+  const auto status = fields.get("grpc-status");
+  return status ? status_of_failed_call(*status) : 0;
 }
 
 /// The head goes out with the first bytes of the content when these are there, else at once.

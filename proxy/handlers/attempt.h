@@ -41,7 +41,9 @@ class Attempt : private http::Exchange::Onlooker {
     bool whole = false;   ///< unless kDone: all of the request is still at hand to be sent again
     bool lost = false;    ///< kFailed: the connection ended without a byte of an answer
     bool broken = false;  ///< kDone, but the origin did not finish its answer
-    int status = 0;       ///< kDeclined
+    bool client_left = false;  ///< kDone, but the client did not take all of the answer
+    int call_failed = 0;       ///< kDone: the status of HTTP that the failed status of a gRPC call stands for; 0: none
+    int status = 0;            ///< kDeclined
     Error error{};        ///< kStale, kFailed
   };
 
@@ -66,6 +68,7 @@ class Attempt : private http::Exchange::Onlooker {
   // the answer
   Task<headgate::Result<http::ResponseHead*>> await_head();
   Task<headgate::Result<>> download();
+  int failed_call(const http::Fields& head) const;
   Task<> switch_protocols(http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
   Task<headgate::Result<std::span<const char>>> await_piece();

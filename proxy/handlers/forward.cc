@@ -10,6 +10,7 @@
 #include "proxy/handlers/affinity.h"
 #include "proxy/handlers/attempt.h"
 #include "proxy/handlers/pool_choice.h"
+#include "proxy/handlers/trial_count.h"
 
 namespace headgate::proxy {
 namespace {
@@ -55,14 +56,21 @@ class Delivery final : public Retrying {
   Delivery(Request& request, upstream::Upstream& upstream, std::size_t pool)
       : Retrying(request.exchange.loop().buffers()),
         request_(request),
-        pool_(upstream.pool(pool)),
+        upstream_(upstream),
+        pool_index_(pool),
+        pool_(&upstream.pool(pool)),
         rules_(request.generation->shared->upstreams[request.route->upstream]),
         attempts_(upstream.config().retry.attempts),
         active_(upstream),
         affinity_(request, rules_),
-        repeatable_(rules_.repeats(request.exchange.request)) {
-    keep_body = repeatable_ && attempts_ > 0;
+        repeatable_(rules_.repeats(request.exchange.request)),
+        trial_(request, request.generation->choices[request.route->upstream].get()) {
+    keep_body = (repeatable_ && attempts_ > 0) || trial_.wants_body();
   }
+
+  TrialCount& trial() { return trial_; }
+  /// The number of a server of the pool that is asked among all of the upstream's.
+  std::size_t number_of(const upstream::Turn& turn) const { return upstream_.first_server(pool_index_) + turn.index(); }
 
   /// Whose turn it is.
   Pool::Pick pick(bool patient) {
@@ -72,13 +80,14 @@ class Delivery final : public Retrying {
     ask.repeatable = repeatable_;
     ask.patient = patient;
     ask.but = tried_;
-    return pool_.pick(ask);
+    return pool_->pick(ask);
   }
 
   void begin(upstream::Turn& turn) {
     turn_ = &turn;
     affinity_.chosen(turn.id());
     request_.server = turn.name();
+    trial_.asked();
   }
 
   /// How old the connection may be. What cannot be sent twice does not travel on one that may be about to be closed.
@@ -94,7 +103,7 @@ class Delivery final : public Retrying {
   /// Another server, after this one could not be reached: nothing has been sent, so this costs nobody anything.
   bool may_pass_over() {
     tried_.push_back(turn_->slot());
-    return rules_.retries_on(RetryOn::kConnectError) && tried_.size() <= attempts_ && pool_.has_other(tried_);
+    return rules_.retries_on(RetryOn::kConnectError) && tried_.size() <= attempts_ && pool_->has_other(tried_);
   }
 
   /// Another server, after this one may have taken the request.
@@ -104,7 +113,7 @@ class Delivery final : public Retrying {
     if (result.error.side != Side::kUpstream || !result.whole || !repeatable_ || tried_.size() > attempts_)
       return false;
     if (!rules_.retries_on(timed_out ? RetryOn::k504 : RetryOn::kResetBeforeResponse)) return false;
-    if (!pool_.has_other(tried_)) return false;
+    if (!pool_->has_other(tried_)) return false;
     // A server that was well and dies takes all that it has not answered with it, at one moment, and will take no more:
     // those requests are no load that retrying multiplies, and the budget would let most of them fail.
     return (result.lost && turn_->was_well()) || active_.may_retry();
@@ -118,21 +127,41 @@ class Delivery final : public Retrying {
     } else {
       turn_->succeeded(until_head);
     }
-    if (!failed || !whole || !repeatable_ || tried_.size() >= attempts_) return false;
-    if (!rules_.retries_on(status == 502 ? RetryOn::k502 : status == 503 ? RetryOn::k503 : RetryOn::k504)) return false;
-    tried_.push_back(turn_->slot());
-    return pool_.has_other(tried_) && active_.may_retry();
+    trial_.answer_began(status);
+    return (failed && may_ask_another(status, whole)) || move_to(trial_.shield(status, whole));
   }
+
+  /// As may_retry, after all that the pool could do: a pool that takes over from one that is on trial.
+  bool is_shielded(const Error& error, bool whole) { return move_to(trial_.shield(error, whole)); }
 
   /// Why there is nobody.
   Error nobody() const {
-    const char* const missing = pool_.no_address();
+    const char* const missing = pool_->no_address();
     return missing != nullptr ? Error{Errc::kResolve, Side::kUpstream, missing} : kNoServer;
   }
 
  private:
+  bool may_ask_another(int status, bool whole) {
+    if (!whole || !repeatable_ || tried_.size() >= attempts_) return false;
+    if (!rules_.retries_on(status == 502 ? RetryOn::k502 : status == 503 ? RetryOn::k503 : RetryOn::k504)) return false;
+    tried_.push_back(turn_->slot());
+    return pool_->has_other(tried_) && active_.may_retry();
+  }
+
+  bool move_to(std::optional<std::size_t> pool) {
+    if (!pool) return false;
+    pool_index_ = *pool;
+    pool_ = &upstream_.pool(*pool);
+    request_.pool = pool_->name();
+    tried_.clear();
+    stale_ = 0;
+    return true;
+  }
+
   Request& request_;
-  Pool& pool_;
+  upstream::Upstream& upstream_;
+  std::size_t pool_index_;
+  Pool* pool_;
   const CompiledUpstream& rules_;
   const std::size_t attempts_;  // after the first
   upstream::Upstream::Active active_;
@@ -141,6 +170,7 @@ class Delivery final : public Retrying {
   boost::container::small_vector<std::uint32_t, 8> tried_;
   upstream::Turn* turn_ = nullptr;
   unsigned stale_ = 0;
+  TrialCount trial_;
 };
 
 /// Until a server that nothing is known of yet is known, or one that is full has a place.
@@ -168,36 +198,41 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream, std::size
   const auto& timeouts = request.route->timeouts;
   Loop& loop = request.exchange.loop();
   Delivery delivery(request, upstream, pool);
-  const std::size_t first_server = upstream.first_server(pool);
   Error error = kNoServer;
   for (bool again = true; again;) {
     auto pick = delivery.pick(true);
     if (!pick.turn) {
       if (pick.missing == Pool::Missing::kNobody) {
         if (request.attempts == 0) error = delivery.nobody();
+        if (delivery.is_shielded(error, true)) continue;
         break;
       }
       auto waited = co_await wait_for_turn(request, delivery, upstream.side(), pick.missing);
       if (!waited) {
         error = waited.error();
+        if (delivery.is_shielded(error, true)) continue;
         break;
       }
       pick.turn.emplace(std::move(*waited));
     }
     auto& turn = *pick.turn;
     delivery.begin(turn);
-    AttemptMeter meter(request.generation->meter.target(request.route->upstream, first_server + turn.index()));
+    AttemptMeter meter(request.generation->meter.target(request.route->upstream, delivery.number_of(turn)));
     if (request.attempts++ > 0) meter.is_retry();
     const TimePoint connect_by = std::min(deadline_after(loop.now(), timeouts.connect), request.deadline);
     std::optional<ProxiedEnds> client;
     if (turn.server().introduces()) client = client_ends(request);
     auto lease = co_await turn.server().lease(connect_by, delivery.age(), client ? &*client : nullptr);
+    if (lease) delivery.trial().reached();
     if (!lease) {
       const bool late = loop.now() >= request.deadline;
       error = late ? kOutOfTime : lease.error();
       meter.failed(error);
-      if (!late && error.code != Errc::kCancelled) turn.failed(false);
-      again = !late && delivery.may_pass_over();
+      if (!late && error.code != Errc::kCancelled) {
+        turn.failed(false);
+        delivery.trial().not_reached();
+      }
+      again = !late && (delivery.may_pass_over() || delivery.is_shielded(error, true));
       continue;
     }
     Attempt attempt(request, timeouts, *lease, delivery, meter);
@@ -206,6 +241,7 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream, std::size
       case Attempt::Verdict::kDone:
         if (result.broken) turn.failed(true);
         meter.answered(request.exchange.status(), request.upstream_time);
+        delivery.trial().answered(result);
         co_return Result<>();
       case Attempt::Verdict::kDeclined:
         meter.answered(result.status, request.upstream_time);
@@ -214,16 +250,17 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream, std::size
         // The server has closed an idle connection, or refused a stream: nothing came of it, and nothing failed.
         meter.lost_race();
         error = result.error;
-        again = delivery.may_repeat_at_once();
+        again = delivery.may_repeat_at_once() || delivery.is_shielded(error, result.whole);
         break;
       case Attempt::Verdict::kFailed:
         error = result.error;
         meter.failed(error);
         if (error.side == Side::kUpstream && error.code != Errc::kCancelled) turn.failed(true);
-        again = delivery.may_retry(result);
+        again = delivery.may_retry(result) || delivery.is_shielded(error, result.whole);
         break;
     }
   }
+  delivery.trial().failed(error);
   co_return co_await respond_failure(request, error);
 }
 

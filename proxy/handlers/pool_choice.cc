@@ -81,6 +81,39 @@ std::optional<std::size_t> PoolChoice::wish(const Request& request) const {
 PoolChoice::Chosen PoolChoice::choose(Request& request) {
   follow();
   if (const auto wished = wish(request)) return {*wished, false};
+  const auto chosen = draw(request);
+  if (plan_->trial) join_trial(request, chosen.pool);
+  return chosen;
+}
+
+/// A pool that had no weight before the rollout has but testers and clients that were kept there: nobody to compare.
+void PoolChoice::join_trial(Request& request, std::size_t pool) const {
+  const auto& trial = plan_->trial;
+  const auto& name = upstream_.config().pools[pool].name;
+  const bool is_new = name == trial->pool;
+  const auto place = trial->others.find(name);
+  if (!is_new && !(place && trial->others.pools()[*place].weight > 0)) return;
+  request.trial = trial;
+  request.trial_is_new = is_new;
+}
+
+std::optional<std::size_t> PoolChoice::other(const Trial& trial) {
+  routing::Split::Usable usable = 0;
+  const auto& pools = trial.others.pools();
+  const auto well = [&](std::size_t place) -> std::optional<std::size_t> {
+    const auto pool = pool_named(pools[place].name);
+    return pool && upstream_.pool(*pool).serving() ? pool : std::nullopt;
+  };
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    if (pools[i].weight > 0 && well(i)) usable |= routing::Split::Usable{1} << i;
+  }
+  if (usable == 0) return std::nullopt;
+  drawn_ += 0x9e3779b97f4a7c15;
+  const auto choice = trial.others.choose(routing::Point(mix(drawn_)), usable);
+  return choice ? well(choice->pool) : std::nullopt;
+}
+
+PoolChoice::Chosen PoolChoice::draw(Request& request) {
   const auto usable_pools = usable();
   if (upstream_.config().split_by == config::SplitBy::kClient) return by_client(request, usable_pools);
   drawn_ += 0x9e3779b97f4a7c15;

@@ -24,10 +24,14 @@ class PoolChoice {
     std::size_t pool = 0;
     bool spilled = false;  ///< it should have gone to another one, which has no server that is well
   };
-  /// Fills request.split_cookie when the client is to be given one.
+  /// Fills request.split_cookie when the client is to be given one, and request.trial when it counts in a rollout.
   Chosen choose(Request& request);
+  /// One of those that a rollout's new pool is compared with, which has a server that is well.
+  std::optional<std::size_t> other(const Trial& trial);
 
  private:
+  Chosen draw(Request& request);
+  void join_trial(Request& request, std::size_t pool) const;
   void follow();
   routing::Split::Usable usable();
   std::optional<std::size_t> wish(const Request& request) const;

@@ -85,6 +85,13 @@ TEST(AccessLineTest, AnEmptyRecordIsALineToo) {
   EXPECT_EQ(json["error"], "");
 }
 
+TEST(AccessLineTest, WhatWasShieldedSaysSo) {
+  EXPECT_FALSE(parsed(full()).contains("shielded"));
+  AccessRecord record = full();
+  record.shielded = true;
+  EXPECT_EQ(parsed(record)["shielded"], true);
+}
+
 TEST(AccessLineTest, MillisecondsHaveUpToThreeDecimals) {
   const auto written = [](std::chrono::nanoseconds time) {
     AccessRecord r;

@@ -227,6 +227,7 @@ class Edge {
   Worker& worker() { return *worker_; }
   const observe::Metrics& metrics() const { return metrics_; }
   ConnectionCount& connections() { return connections_; }
+  Traffic& traffic() { return traffic_; }
 
   /// One request on a connection of its own.
   Peer::Message ask(std::string_view request, bool bodyless = false) {

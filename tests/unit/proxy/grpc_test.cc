@@ -71,6 +71,17 @@ TEST(GrpcTest, StatusesStandForThoseOfHttp) {
   EXPECT_EQ(grpc_status(418), "2");
 }
 
+TEST(GrpcTest, StatusesThatSayThatTheServerHasFailed) {
+  EXPECT_EQ(status_of_failed_call("2"), 500);
+  EXPECT_EQ(status_of_failed_call("4"), 504);
+  EXPECT_EQ(status_of_failed_call("13"), 500);
+  EXPECT_EQ(status_of_failed_call("14"), 503);
+  EXPECT_EQ(status_of_failed_call("15"), 500);
+  for (const char* const status : {"0", "1", "3", "5", "7", "8", "12", "16", "", "x", "002"}) {
+    EXPECT_EQ(status_of_failed_call(status), 0) << status;
+  }
+}
+
 TEST(GrpcTest, MessagesArePercentEncoded) {
   BufferPool pool;
   Arena arena(pool);
