@@ -55,7 +55,6 @@ struct Entry {
 constexpr Entry kNotAvailableYet[] = {
     {"redis.share_traffic_state", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
-    {"upstreams.*.rollout", never, "*"},
     {"sites.*.security_headers", is_off, "strict"},
     {"sites.*.error_pages", is_empty, "*"},
     {"sites.*.routes.*.static.pools", is_empty, "*"},

@@ -245,6 +245,7 @@ struct Rollout {
   double p99_worse_by = 0.2;
   double error_rate_ceiling = 0.2;
   double false_alarm = 0.001;
+  bool operator==(const Rollout&) const = default;
 };
 
 enum class ProxyProtocol : std::uint8_t { kOff, kV1, kV2 };

@@ -288,6 +288,9 @@ void read_rollout(Section& section, Upstream& upstream) {
     rules.finish();
   }
   inner.percent("false_alarm", rollout.false_alarm);
+  if (upstream.pools.size() == 1) {
+    section.reader().warn(*node, inner.path() + ": has no effect, since the upstream has but one pool");
+  }
   inner.finish();
 }
 

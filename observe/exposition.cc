@@ -147,6 +147,16 @@ void write_weight(const Family& family, const Snapshot& now, std::size_t item, P
   out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}}, state.weight);
 }
 
+std::size_t rollouts(const Snapshot& now) {
+  return std::min(now.figures.rollouts.size(), Metrics::kMostPools);
+}
+
+template <auto kFigure>
+void write_rollout(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& rollout = now.figures.rollouts[item];
+  out.sample(family.name, {{"upstream", rollout.upstream}}, rollout.*kFigure);
+}
+
 void write_spills(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
   const auto& series = *now.pools[item];
   std::uint64_t sum = 0;
@@ -306,6 +316,15 @@ constexpr Family kFamilies[] = {
     {"headgate_rate_limit_store_errors_total", "counter",
      "Requests for which the store of a rate limit did not answer.", one, write_figure<&F::rate_limit_store_errors>},
     {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream.", pool_states, write_weight},
+    {"headgate_rollout_state", "gauge", "1 running, 2 paused, 3 holding, 4 promoted, 5 rolled back.", rollouts,
+     write_rollout<&RolloutFigures::state>},
+    {"headgate_rollout_percent", "gauge", "The share of the rollout's new pool.", rollouts,
+     write_rollout<&RolloutFigures::percent>},
+    {"headgate_rollout_failed_total", "counter", "Requests of a rollout's new pool whose client was told of a failure.",
+     rollouts, write_rollout<&RolloutFigures::failed>},
+    {"headgate_rollout_shielded_total", "counter",
+     "Requests that failed in a new pool and were answered by the old one.", rollouts,
+     write_rollout<&RolloutFigures::shielded>},
     {"headgate_upstream_spills_total", "counter", "Requests from a pool in which no server was well.", pools,
      write_spills},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},

@@ -25,6 +25,15 @@ struct PoolState {
   double weight = 0;  ///< of the split
 };
 
+/// The rollout of an upstream that is under way, or the latest one.
+struct RolloutFigures {
+  std::string upstream;
+  std::uint64_t state = 0;  ///< as docs/metrics.md numbers them
+  double percent = 0;
+  std::uint64_t failed = 0;    ///< of all its rollouts
+  std::uint64_t shielded = 0;  ///< likewise
+};
+
 /// What the program knows beside the tables; taken at the moment of the scrape.
 struct ProgramFigures {
   std::string version;
@@ -38,6 +47,7 @@ struct ProgramFigures {
   std::vector<std::pair<std::string, std::int64_t>> certificates;  ///< name and seconds left; names are unlike
   std::vector<ServerState> servers;  ///< no two of one name; at most Metrics::kMostServers are told
   std::vector<PoolState> pools;      ///< likewise; Metrics::kMostPools
+  std::vector<RolloutFigures> rollouts;  ///< likewise
 
   // of the process; a negative number: the system did not tell
   double started_at = 0;  ///< seconds since 1970

@@ -18,6 +18,7 @@
 #include "proxy/admin/metrics_server.h"
 #include "proxy/privileges.h"
 #include "proxy/process_figures.h"
+#include "proxy/rollout_sight.h"
 #include "proxy/state_file.h"
 #include "proxy/version.h"
 #include "routing/regex.h"
@@ -86,6 +87,14 @@ void take_server_states(upstream::Monitor& monitor, const Traffic& traffic, obse
   }
 }
 
+void take_rollouts(const Rollouts& rollouts, observe::ProgramFigures& figures) {
+  for (const auto& status : rollouts.all()) {
+    const auto lifetime = rollouts.lifetime(status.upstream);
+    figures.rollouts.push_back({status.upstream, 1 + static_cast<std::uint64_t>(status.state), status.percent,
+                                lifetime.failed, lifetime.shielded});
+  }
+}
+
 /// What a reload cannot change.
 std::vector<std::string> unchanged_until_restart(const config::Config& now, const config::Config& next) {
   std::vector<std::string> keys;
@@ -149,9 +158,11 @@ Instance::Instance(std::string config_file, config::Config config)
       signals_(std::make_unique<Signals>(loop_)),
       monitor_(worker_count(config), config.dns, events_),
       traffic_(events_, [this] { monitor_.announce(); }),
-      overrides_(monitor_, traffic_),
+      rollouts_(traffic_, events_, worker_count(config)),
+      overrides_(monitor_, traffic_, rollouts_),
       generation_(std::make_shared<const Generation>(1, std::move(config), monitor_, traffic_)),
       house_alarm_(loop_),
+      rollout_alarm_(loop_),
       tasks_(loop_),
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
@@ -167,6 +178,7 @@ int Instance::run() {
   listeners_ = bind_listeners(config.listeners, {}, worker_count(config));
   start_admin();
   metrics_server_->adopt(metrics_server_->bind(config.metrics.listen));
+  rollouts_.adopt(config, Clock::now());
   traffic_.adopt(config);
   prepare_state_dir();
   drop_privileges(config.user);
@@ -175,6 +187,7 @@ int Instance::run() {
   announce(listeners_);
   tasks_.spawn(follow_signals());
   tasks_.spawn(keep_house());
+  tasks_.spawn(drive_rollouts());
   follow_certificates();
   events_.add("started", {{"version", kVersion}});
   if (on_ready_) on_ready_();
@@ -272,6 +285,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     auto sockets = bind_listeners(next->config.listeners, listeners_, workers_.size());
     auto metrics_listener = metrics_server_->bind(next->config.metrics.listen);
     adopt_limits(*next);
+    if (rollouts_.adopt(next->config, loop_.now())) overrides_.save();
     traffic_.adopt(next->config);
     for (auto& worker : workers_) worker->apply(next, sockets);
     for (const auto& listener : sockets) listener->fds.clear();
@@ -319,6 +333,25 @@ Task<> Instance::keep_house() {
   }
 }
 
+/// Without a rollout it sleeps.
+Task<> Instance::drive_rollouts() {
+  for (;;) {
+    const TimePoint until = rollouts_.running() ? loop_.now() + Rollouts::kTick : kNoDeadline;
+    const Wake wake = co_await rollout_alarm_.wait(until);
+    if (wake == Wake::kCancelled) co_return;
+    rollout_alarm_.clear();
+    const auto see = [this](const Rollouts::Place& place) { return look_at(place, *generation_); };
+    if (rollouts_.tick(loop_.now(), see)) overrides_.save();
+  }
+}
+
+Instance::RolloutChange Instance::change_rollout(const std::function<Rollouts::Refused(Rollouts&)>& what) {
+  auto refusal = what(rollouts_);
+  if (refusal) return {std::move(refusal), false};
+  rollout_alarm_.set();
+  return {std::nullopt, overrides_.save()};
+}
+
 Worker::Figures Instance::figures() const {
   Worker::Figures sum;
   for (const auto& worker : workers_) {
@@ -341,6 +374,7 @@ observe::Exposition Instance::exposition() {
   figures.workers = workers_.size();
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
   take_server_states(monitor_, traffic_, figures);
+  take_rollouts(rollouts_, figures);
   figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
   figures.cpu_seconds = process_cpu_seconds();
   figures.resident_bytes = process_resident_bytes();
@@ -377,6 +411,7 @@ StatusFacts Instance::status() {
   for (const auto& upstream : generation_->config.upstreams) {
     if (const auto status = traffic_.status(upstream.name)) facts.splits[upstream.name] = *status;
   }
+  for (auto& rollout : rollouts_.all()) facts.rollouts.emplace(rollout.upstream, std::move(rollout));
   return facts;
 }
 
@@ -433,6 +468,8 @@ void Instance::stop() {
     return;
   }
   draining_ = true;
+  rollout_alarm_.cancel();
+  if (rollouts_.running()) overrides_.save();  // with the time that the step has had
   log::info("stopping: {} requests under way", figures().in_flight);
   events_.add("stopping", {});
   const TimePoint deadline = Clock::now() + generation_->config.shutdown_grace;

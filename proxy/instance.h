@@ -12,6 +12,7 @@
 #include "proxy/admin/status_json.h"
 #include "proxy/listener_sockets.h"
 #include "proxy/overrides.h"
+#include "proxy/rollouts.h"
 #include "proxy/worker.h"
 
 namespace headgate::proxy {
@@ -52,6 +53,13 @@ class Instance {
   observe::Events& events() { return events_; }
   Overrides& overrides() { return overrides_; }
   const Traffic& traffic() const { return traffic_; }
+  const Rollouts& rollouts() const { return rollouts_; }
+  /// An operator's command. `saved`: a restart will not forget it.
+  struct RolloutChange {
+    Rollouts::Refused refusal;
+    bool saved = false;
+  };
+  RolloutChange change_rollout(const std::function<Rollouts::Refused(Rollouts&)>& what);
   /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
   Task<> workers_told();
   std::uint64_t connections() const { return connections_.total(); }
@@ -72,6 +80,7 @@ class Instance {
   Task<> watch(std::shared_ptr<tls::CertificateStore> certificates);
   Task<> follow_signals();
   Task<> keep_house();
+  Task<> drive_rollouts();
   void stop();
   Task<> finish();
 
@@ -81,12 +90,14 @@ class Instance {
   observe::Events events_;
   upstream::Monitor monitor_;
   Traffic traffic_;
+  Rollouts rollouts_;
   Overrides overrides_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
   std::chrono::system_clock::time_point started_at_wall_clock_ = std::chrono::system_clock::now();
   Event house_alarm_;
+  Event rollout_alarm_;
   TaskGroup tasks_;
   observe::AccessLog access_log_;
   observe::Metrics metrics_;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "proxy/saved_rollouts.h"
 #include "proxy/state_file.h"
 
 namespace headgate::proxy {
@@ -17,24 +18,6 @@ std::optional<std::string> text_at(const json& object, const char* key) {
   if (!object.is_object()) return std::nullopt;
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
-}
-
-json weights_json(const Weights& weights) {
-  json pools = json::array();
-  for (const auto& [pool, weight] : weights) pools.push_back({{"pool", pool}, {"weight", weight}});
-  return pools;
-}
-
-std::optional<Weights> read_weights(const json& pools) {
-  if (!pools.is_array()) return std::nullopt;
-  Weights weights;
-  for (const auto& one : pools) {
-    auto pool = text_at(one, "pool");
-    const json weight = one.is_object() ? one.value("weight", json()) : json();
-    if (!pool || !weight.is_number() || weight.get<double>() < 0) return std::nullopt;
-    weights.emplace_back(*std::move(pool), weight.get<double>());
-  }
-  return weights;
 }
 
 std::optional<upstream::Monitor::Drains> read_drains(const json& listed) {
@@ -79,6 +62,7 @@ std::string overrides_text(const SavedOverrides& saved) {
     if (one.set) told["split"] = weights_json(*one.set);
     document["traffic"].push_back(std::move(told));
   }
+  if (!saved.rollouts.empty()) document["rollouts"] = saved_rollouts_json(saved.rollouts);
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -87,8 +71,9 @@ std::optional<SavedOverrides> read_overrides(std::string_view text) {
   if (!document.is_object() || !document.contains("version") || document["version"] != kVersion) return std::nullopt;
   auto drains = read_drains(document.value("drained", json::array()));
   auto traffic = read_traffic(document.value("traffic", json::array()));
-  if (!drains || !traffic) return std::nullopt;
-  return SavedOverrides{*std::move(drains), *std::move(traffic)};
+  auto rollouts = read_saved_rollouts(document.value("rollouts", json::array()));
+  if (!drains || !traffic || !rollouts) return std::nullopt;
+  return SavedOverrides{*std::move(drains), *std::move(traffic), *std::move(rollouts)};
 }
 
 void Overrides::restore(const std::filesystem::path& folder) {
@@ -105,6 +90,7 @@ void Overrides::restore(const std::filesystem::path& folder) {
     return;
   }
   traffic_.restore(saved->traffic);
+  rollouts_.restore(saved->rollouts, Clock::now());
   monitor_.restore(saved->drains);
   for (const auto& [upstream, server] : saved->drains) {
     log::warn("upstream {}, server {}: drained by an operator before this start", upstream, server);
@@ -123,7 +109,8 @@ Overrides::Changed Overrides::change(const std::function<Traffic::Refusal(Traffi
 }
 
 bool Overrides::save() {
-  return !file_.empty() && save_privately(file_, overrides_text({monitor_.drains(), traffic_.saved()}));
+  const auto text = [this] { return overrides_text({monitor_.drains(), traffic_.saved(), rollouts_.saved()}); };
+  return !file_.empty() && save_privately(file_, text());
 }
 
 }  // namespace headgate::proxy

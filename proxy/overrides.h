@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator has set in place of the configuration: servers that are drained, and splits. The Monitor and Traffic
-// act on it; here it is kept in state_dir, so that it survives a restart. What the file names and the configuration
-// does not is kept, too: it may come back with the next reload.
+// What an operator has set in place of the configuration: servers that are drained, splits, rollouts. The Monitor,
+// Traffic and Rollouts act on it; here it is kept in state_dir, so that it survives a restart. What the file names and
+// the configuration does not is kept, too: it may come back with the next reload.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/rollouts.h"
 #include "proxy/traffic.h"
 #include "upstream/monitor.h"
 
@@ -20,6 +21,7 @@ namespace headgate::proxy {
 struct SavedOverrides {
   upstream::Monitor::Drains drains;
   std::vector<Traffic::Saved> traffic;
+  std::vector<Rollouts::Saved> rollouts;
 };
 
 /// The file's text, and back; nothing: it is not such a text.
@@ -31,7 +33,8 @@ class Overrides {
  public:
   static constexpr const char* kFileName = "overrides.json";
 
-  Overrides(upstream::Monitor& monitor, Traffic& traffic) : monitor_(monitor), traffic_(traffic) {}
+  Overrides(upstream::Monitor& monitor, Traffic& traffic, Rollouts& rollouts)
+      : monitor_(monitor), traffic_(traffic), rollouts_(rollouts) {}
 
   /// Sets what was saved in `folder`, and saves there from now on. A file that cannot be read is logged and put aside
   /// as overrides.json.damaged. Before requests are served.
@@ -52,11 +55,13 @@ class Overrides {
   };
   Changed change(const std::function<Traffic::Refusal(Traffic&)>& what);
 
- private:
+  /// As it is now, after a rollout has gone on. False: a restart will forget it; the reason has been logged.
   bool save();
 
+ private:
   upstream::Monitor& monitor_;
   Traffic& traffic_;
+  Rollouts& rollouts_;
   std::filesystem::path file_;
 };
 

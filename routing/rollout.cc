@@ -245,9 +245,9 @@ bool Rollout::promote() {
   return true;
 }
 
-bool Rollout::abort() {
+bool Rollout::abort(RolloutReason reason) {
   if (over()) return false;
-  end(RolloutState::kRolledBack, RolloutReason::kOperator, numbers());
+  end(RolloutState::kRolledBack, reason, numbers());
   return true;
 }
 

@@ -50,6 +50,7 @@ enum class RolloutReason : std::uint8_t {
   kNoHealthyServer,
   kStalled,
   kOperator,
+  kReconfigured,  ///< the configuration does not have the pool any more
 };
 std::string_view name_of(RolloutState state);
 std::string_view name_of(RolloutReason reason);
@@ -110,7 +111,7 @@ class Rollout {
   bool pause();
   bool resume();
   bool promote();
-  bool abort();
+  bool abort(RolloutReason reason = RolloutReason::kOperator);
 
   RolloutState state() const { return state_; }
   RolloutReason reason() const { return reason_; }

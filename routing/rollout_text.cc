@@ -84,10 +84,10 @@ std::string_view name_of(RolloutState state) {
 }
 
 std::string_view name_of(RolloutReason reason) {
-  constexpr std::array<std::string_view, 17> kNames = {
+  constexpr std::array<std::string_view, 18> kNames = {
       "none",          "step_time",        "min_requests",      "errors_unclear", "latency_unclear", "suspicious",
       "no_advance",    "no_verdict",       "old_pool_down",     "all_steps",      "errors_worse",    "latency_worse",
-      "error_ceiling", "connect_failures", "no_healthy_server", "stalled",        "operator"};
+      "error_ceiling", "connect_failures", "no_healthy_server", "stalled",        "operator",        "reconfigured"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -137,6 +137,8 @@ std::string sentence(RolloutReason reason, const RolloutNumbers& numbers, std::s
       return fresh + " has no healthy server";
     case RolloutReason::kStalled:
       return fresh + " has stopped answering: " + count(seen.new_requests) + " requests ended in this step";
+    case RolloutReason::kReconfigured:
+      return "the configuration does not have the pool any more";
     case RolloutReason::kOperator:
       break;
   }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "proxy/admin/answer.h"
 #include "proxy/admin/metrics_server.h"
+#include "proxy/admin/rollout_resource.h"
 #include "proxy/admin/server_resource.h"
 #include "proxy/admin/traffic_resource.h"
 #include "proxy/admin/status_json.h"
@@ -153,7 +154,11 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
   } else if (const auto server = parse_server_path(path)) {
     co_await respond_server(exchange, instance_, *server);
   } else if (const auto upstream = parse_upstream_path(path)) {
-    co_await respond_traffic(exchange, instance_, *upstream);
+    if (upstream->action == UpstreamPath::Action::kRollout) {
+      co_await respond_rollout(exchange, instance_, *upstream);
+    } else {
+      co_await respond_traffic(exchange, instance_, *upstream);
+    }
   } else {
     co_await respond(exchange, 404, error_json("not_found", "no such resource: see docs/operations.md"));
   }

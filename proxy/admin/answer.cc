@@ -33,6 +33,17 @@ Task<> respond(http::Exchange& exchange, int status, std::string body) {
   return respond(exchange, status, std::move(body), nullptr);
 }
 
+Task<std::optional<std::string>> read_text(http::Exchange& exchange) {
+  constexpr std::size_t kMostBody = 64 * 1024;
+  std::string text;
+  while (exchange.has_body() && !exchange.body_finished()) {
+    const auto piece = co_await exchange.read_body();
+    if (!piece || text.size() + piece->size() > kMostBody) co_return std::nullopt;
+    text.append(piece->data(), piece->size());
+  }
+  co_return std::move(text);
+}
+
 Task<> refuse_method(http::Exchange& exchange, const char* allowed) {
   return respond(exchange, 405, error_json("method_not_allowed", std::string("this resource takes ") + allowed),
                  allowed);

@@ -2,6 +2,7 @@
 // How the admin listener answers: small JSON documents and errors of one form.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ std::string error_json(std::string_view code, std::string_view message);
 
 /// The whole answer, with a newline: JSON when it begins with a brace, else plain text.
 Task<> respond(http::Exchange& exchange, int status, std::string body);
+
+/// The request's body; nothing: it is too long, or did not come.
+Task<std::optional<std::string>> read_text(http::Exchange& exchange);
 
 /// 405, with the methods that the resource takes.
 Task<> refuse_method(http::Exchange& exchange, const char* allowed);

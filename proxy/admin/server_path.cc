@@ -69,6 +69,8 @@ std::optional<UpstreamPath> parse_upstream_path(std::string_view path) {
     parsed.action = Action::kSwitch;
   } else if (cut_end(path, "/rollback")) {
     parsed.action = Action::kRollback;
+  } else if (cut_end(path, "/rollout")) {
+    parsed.action = Action::kRollout;
   }
   // A URL is a name, too: "http://127.0.0.1:80" is that of `proxy: http://127.0.0.1:80`.
   auto upstream = decode(path);

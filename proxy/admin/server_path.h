@@ -22,7 +22,7 @@ std::optional<ServerPath> parse_server_path(std::string_view path);
 /// /v1/upstreams/NAME[/ACTION]
 struct UpstreamPath {
   std::string upstream;
-  enum class Action { kNone, kSplit, kSwitch, kRollback } action = Action::kNone;
+  enum class Action { kNone, kSplit, kSwitch, kRollback, kRollout } action = Action::kNone;
 };
 /// As above.
 std::optional<UpstreamPath> parse_upstream_path(std::string_view path);

@@ -8,6 +8,7 @@
 
 #include "observe/access_line.h"
 #include "proxy/admin/answer.h"
+#include "proxy/admin/rollout_json.h"
 
 namespace headgate::proxy {
 namespace {
@@ -159,6 +160,8 @@ std::string status_json(const StatusFacts& facts) {
       for (const auto& [pool, weight] : split->second.weights) told["split"][pool] = weight;
       told["split_override"] = split->second.override;
     }
+    if (const auto rollout = facts.rollouts.find(upstream.name); rollout != facts.rollouts.end())
+      told["rollout"] = rollout_json(rollout->second);
     status["upstreams"].push_back(std::move(told));
   }
   for (const auto& [upstream, server] : facts.drains) {

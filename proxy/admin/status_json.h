@@ -12,6 +12,7 @@
 #include "config/model.h"
 #include "proxy/traffic_meter.h"
 #include "observe/metric_cells.h"
+#include "proxy/rollouts.h"
 #include "proxy/traffic.h"
 #include "upstream/monitor.h"
 
@@ -36,7 +37,8 @@ struct StatusFacts {
   upstream::Monitor::Drains drains;              ///< unknown ones included
   /// Of the answers of a pool since the start, by upstream and pool.
   std::map<std::pair<std::string, std::string>, observe::DurationHistogram::Sum> latencies;
-  std::map<std::string, Traffic::Status> splits;  ///< by upstream
+  std::map<std::string, Traffic::Status> splits;     ///< by upstream
+  std::map<std::string, Rollouts::Status> rollouts;  ///< likewise
 };
 
 /// Pure.

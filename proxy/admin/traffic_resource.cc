@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "proxy/admin/answer.h"
+#include "proxy/admin/pool_health.h"
 #include "proxy/instance.h"
 
 namespace headgate::proxy {
@@ -14,19 +15,6 @@ namespace {
 
 using nlohmann::json;
 using Action = UpstreamPath::Action;
-
-constexpr std::size_t kMostBody = 64 * 1024;
-
-/// The request's body; nothing: it is too long, or did not come.
-Task<std::optional<std::string>> read_text(http::Exchange& exchange) {
-  std::string text;
-  while (exchange.has_body() && !exchange.body_finished()) {
-    const auto piece = co_await exchange.read_body();
-    if (!piece || text.size() + piece->size() > kMostBody) co_return std::nullopt;
-    text.append(piece->data(), piece->size());
-  }
-  co_return std::move(text);
-}
 
 struct Asked {
   Traffic::Refusal refusal;  ///< what is wrong with the request
@@ -43,9 +31,11 @@ Asked read_asked(Action action, const std::string& text) {
   const json body = json::parse(text, nullptr, false);
   if (!body.is_object()) {
     asked.refusal = "expected a JSON object";
-  } else if (action == Action::kSwitch) {
+    return asked;
+  }
+  asked.force = body.value("force", json()) == true;
+  if (action == Action::kSwitch) {
     asked.pool = body.contains("pool") && body["pool"].is_string() ? body["pool"].get<std::string>() : std::string();
-    asked.force = body.value("force", json()) == true;
     if (asked.pool.empty()) asked.refusal = "expected the name of a pool: {\"pool\": NAME}";
   } else if (body.value("reset", json()) == true) {
     asked.reset = true;
@@ -59,21 +49,6 @@ Asked read_asked(Action action, const std::string& text) {
     if (asked.weights.empty()) asked.refusal = "expected {\"weights\": {POOL: NUMBER}} or {\"reset\": true}";
   }
   return asked;
-}
-
-/// A switch to a pool without a server that is well would fail every request.
-Traffic::Refusal refusal_to_switch(Instance& instance, const std::string& upstream, const std::string& pool) {
-  for (const auto& one : instance.monitor().status()) {
-    if (one.upstream != upstream || one.pool != pool || one.serving()) continue;
-    std::string why;
-    for (const auto& server : one.servers) {
-      why += fmt::format("{}{} is {}", why.empty() ? "" : ", ", server.server,
-                         upstream::to_string(server.verdict.standing));
-      if (!server.reason.empty()) why += " (" + server.reason + ")";
-    }
-    return fmt::format("pool '{}' has no server that is well: {}", pool, why);
-  }
-  return std::nullopt;
 }
 
 json traffic_json(Instance& instance, const config::Upstream& upstream) {
@@ -113,8 +88,23 @@ Traffic::Refusal apply(Traffic& traffic, const UpstreamPath& path, const Asked& 
     case Action::kRollback:
       return traffic.rollback(path.upstream);
     case Action::kNone:
+    case Action::kRollout:
       break;
   }
+  return std::nullopt;
+}
+
+/// An operator's word against a rollout's: who wants the split changed has to say what is to become of the rollout. Back
+/// is always possible, and ends it.
+std::optional<std::string> end_rollout(Instance& instance, const UpstreamPath& path, bool force) {
+  const auto status = instance.rollouts().status(path.upstream);
+  if (!status || status->over()) return std::nullopt;
+  if (path.action != Action::kRollback && !force) {
+    return fmt::format("a rollout of '{}' is under way, at {:g} %: `rollout abort` or `rollout promote` it first; "
+                       "--force (\"force\": true) rolls it back and goes on",
+                       status->pool, status->percent);
+  }
+  instance.change_rollout([&](Rollouts& rollouts) { return rollouts.abort(path.upstream); });
   return std::nullopt;
 }
 
@@ -135,7 +125,8 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
     co_await refuse_method(exchange, method_of(path.action));
     co_return;
   }
-  const auto text = co_await read_text(exchange);
+  auto reading = read_text(exchange);
+  const auto text = co_await reading;
   const auto generation = instance.shared_generation();  // a reload may come while this waits
   const auto* const upstream = find(generation->config, path.upstream);
   const Asked asked = text ? read_asked(path.action, *text) : Asked{"the body is too long", {}, false, {}, false};
@@ -147,19 +138,29 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
   } else if (path.action != Action::kNone && asked.refusal) {
     refused = *asked.refusal;
   } else if (path.action == Action::kSwitch && !asked.force) {
-    if (const auto refusal = refusal_to_switch(instance, path.upstream, asked.pool)) {
+    if (const auto refusal = why_not_well(instance, path.upstream, asked.pool)) {
       status = 409;
       refused = *refusal + "; --force (\"force\": true) switches all the same";
     }
   }
-  bool saved = true;
+  bool conflict = false;
+  const bool aborts = path.action == Action::kRollback && instance.rollouts().running(path.upstream);
   if (refused.empty() && path.action != Action::kNone) {
+    if (const auto refusal = end_rollout(instance, path, asked.force)) {
+      conflict = true;
+      status = 409;
+      refused = *refusal;
+    }
+  }
+  bool saved = true;
+  if (refused.empty() && path.action != Action::kNone && !aborts) {
     const auto changed = instance.overrides().change([&](Traffic& traffic) { return apply(traffic, path, asked); });
     saved = changed.saved;
     if (changed.refusal) refused = *changed.refusal;
   }
   if (!refused.empty()) {
     std::string error = error_json(status == 404   ? "unknown_upstream"
+                                   : conflict      ? "rollout_running"
                                    : status == 409 ? "no_healthy_server"
                                                    : "refused",
                                    refused);

@@ -130,6 +130,16 @@ TEST_F(ExpositionTest, LeavesOutWhatTheSystemDidNotTell) {
   EXPECT_THAT(whole(Exposition(metrics_, figures_)), HasSubstr("\nprocess_open_fds 12\n"));
 }
 
+TEST_F(ExpositionTest, TellsRollouts) {
+  EXPECT_THAT(whole(Exposition(metrics_, figures_)), Not(HasSubstr("headgate_rollout_state")));
+  figures_.rollouts = {{"api", 5, 12.5, 3, 4}};
+  const std::string text = whole(Exposition(metrics_, figures_));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_rollout_state{upstream=\"api\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_rollout_percent{upstream=\"api\"} 12.5\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_rollout_failed_total{upstream=\"api\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_rollout_shielded_total{upstream=\"api\"} 4\n"));
+}
+
 TEST_F(ExpositionTest, TellsCertificates) {
   figures_.certificates = {{"a.test", 86'400}, {"b.test", -60}};
   const std::string text = whole(Exposition(metrics_, figures_));

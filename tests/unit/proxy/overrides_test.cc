@@ -22,7 +22,7 @@ std::optional<Drains> drains_of(std::string_view text) {
 }
 
 TEST(OverridesText, ComesBack) {
-  EXPECT_EQ(drains_of(overrides_text({kTwo, {}})), kTwo);
+  EXPECT_EQ(drains_of(overrides_text({kTwo, {}, {}})), kTwo);
   EXPECT_EQ(drains_of(overrides_text({})), Drains());
   EXPECT_EQ(drains_of(R"({"version": 1, "later": [1, 2]})"), Drains());
 }
@@ -30,7 +30,7 @@ TEST(OverridesText, ComesBack) {
 TEST(OverridesText, OfSplitsToo) {
   const Traffic::Saved set{"api", Weights{{"blue", 90.5}, {"green", 9.5}}, {{"blue", 1}}, 7};
   const Traffic::Saved only_a_release{"web", std::nullopt, {}, 2};
-  const auto read = read_overrides(overrides_text({kTwo, {set, only_a_release}}));
+  const auto read = read_overrides(overrides_text({kTwo, {set, only_a_release}, {}}));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->drains, kTwo);
   ASSERT_EQ(read->traffic.size(), 2u);
@@ -50,7 +50,7 @@ TEST(OverridesText, OfSplitsToo) {
 }
 
 TEST(OverridesText, WhatIsDamagedIsNone) {
-  const std::string whole = overrides_text({kTwo, {}});
+  const std::string whole = overrides_text({kTwo, {}, {}});
   for (std::size_t length = 0; length < whole.size() - 2; ++length) {
     EXPECT_FALSE(read_overrides(whole.substr(0, length))) << length;
   }
@@ -75,11 +75,12 @@ sites: [{ routes: [{ path: /*, proxy: api }] }]
   observe::Events events_;
   upstream::Monitor monitor_{1, config::Dns(), events_};
   Traffic traffic_{events_, [] {}};
+  Rollouts rollouts_{traffic_, events_, 1};
   std::vector<upstream::UpstreamWatch> watched_;
 };
 
 TEST_F(OverridesTest, EachChangeIsSaved) {
-  Overrides overrides(monitor_, traffic_);
+  Overrides overrides(monitor_, traffic_, rollouts_);
   overrides.restore(folder_ / ".");
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kDone);
   EXPECT_EQ(drains_of(*load_file(file_)), (Drains{{"api", "127.0.0.1:2"}}));
@@ -89,8 +90,8 @@ TEST_F(OverridesTest, EachChangeIsSaved) {
 }
 
 TEST_F(OverridesTest, IsInEffectAfterARestart) {
-  ASSERT_TRUE(save_privately(file_, overrides_text({{{"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}}, {}})));
-  Overrides overrides(monitor_, traffic_);
+  ASSERT_TRUE(save_privately(file_, overrides_text({{{"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}}, {}, {}})));
+  Overrides overrides(monitor_, traffic_, rollouts_);
   overrides.restore(folder_ / ".");
   const auto pools = monitor_.status();
   ASSERT_EQ(pools.size(), 1u);
@@ -105,7 +106,7 @@ TEST_F(OverridesTest, IsInEffectAfterARestart) {
 
 TEST_F(OverridesTest, ADamagedFileIsPutAside) {
   ASSERT_TRUE(save_privately(file_, "{ half"));
-  Overrides overrides(monitor_, traffic_);
+  Overrides overrides(monitor_, traffic_, rollouts_);
   overrides.restore(folder_ / ".");
   EXPECT_EQ(load_file(file_ + ".damaged"), "{ half");
   EXPECT_EQ(load_file(file_), std::nullopt);
@@ -114,7 +115,7 @@ TEST_F(OverridesTest, ADamagedFileIsPutAside) {
 }
 
 TEST_F(OverridesTest, WhatCannotBeSavedIsDoneAllTheSame) {
-  Overrides overrides(monitor_, traffic_);
+  Overrides overrides(monitor_, traffic_, rollouts_);
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kNotSaved) << "no folder";
   overrides.restore(folder_ / "missing");
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kNotSaved);

@@ -35,6 +35,14 @@ TEST(ServerPathTest, NamesOfEveryKind) {
   }
 }
 
+TEST(ServerPathTest, RolloutsOfAnUpstream) {
+  const auto parsed = parse_upstream_path("/v1/upstreams/a%20b/rollout");
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->upstream, "a b");
+  EXPECT_EQ(parsed->action, UpstreamPath::Action::kRollout);
+  EXPECT_EQ(parse_upstream_path("/v1/upstreams/rollout")->action, UpstreamPath::Action::kNone);
+}
+
 TEST(ServerPathTest, WhatIsNone) {
   for (const char* path :
        {"", "/", "/v1/status", "/v1/upstreams", "/v1/upstreams/", "/v1/upstreams/api", "/v1/upstreams/api/servers",

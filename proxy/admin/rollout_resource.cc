@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/admin/rollout_resource.h"
+
+#include <nlohmann/json.hpp>
+
+#include "proxy/admin/answer.h"
+#include "proxy/admin/pool_health.h"
+#include "proxy/admin/rollout_json.h"
+#include "proxy/instance.h"
+
+namespace headgate::proxy {
+namespace {
+
+using nlohmann::json;
+
+struct Asked {
+  std::string action;
+  std::string pool;
+};
+
+/// {"action": "start", "pool": "green"}; the pool alone means start.
+Asked read_asked(const std::string& text) {
+  const json body = json::parse(text, nullptr, false);
+  const auto text_at = [&](const char* key) {
+    const json value = body.is_object() ? body.value(key, json()) : json();
+    return value.is_string() ? value.get<std::string>() : std::string();
+  };
+  Asked asked{text_at("action"), text_at("pool")};
+  if (asked.action.empty() && !asked.pool.empty()) asked.action = "start";
+  return asked;
+}
+
+/// What became of it: a status and the error's code, or 200.
+struct Answer {
+  int status = 200;
+  const char* code = "";
+  std::string message;
+  bool saved = true;
+};
+
+Answer carry_out(Instance& instance, const std::string& upstream, const Asked& asked) {
+  if (asked.action == "start" && !asked.pool.empty() && !instance.rollouts().running(upstream)) {
+    if (auto refusal = why_not_well(instance, upstream, asked.pool)) {
+      return {409, "no_healthy_server", *std::move(refusal)};
+    }
+  }
+  bool known = true;
+  const auto changed = instance.change_rollout([&](Rollouts& rollouts) -> Rollouts::Refused {
+    if (asked.action == "start" && !asked.pool.empty()) return rollouts.start(upstream, asked.pool, Clock::now());
+    if (asked.action == "pause") return rollouts.pause(upstream);
+    if (asked.action == "resume") return rollouts.resume(upstream);
+    if (asked.action == "promote") return rollouts.promote(upstream);
+    if (asked.action == "abort") return rollouts.abort(upstream);
+    known = false;
+    return Rollouts::Refusal{};
+  });
+  if (!known) {
+    return {400, "refused",
+            "expected {\"action\": \"start\", \"pool\": NAME}, or the action pause, resume, promote or abort"};
+  }
+  if (!changed.refusal) return {200, "", {}, changed.saved};
+  const bool unknown = changed.refusal->kind == Rollouts::Refusal::Kind::kUnknown;
+  return {unknown ? 404 : 409, unknown ? "unknown" : "refused", changed.refusal->message};
+}
+
+Answer no_rollout(Instance& instance, const std::string& upstream) {
+  const bool there = instance.traffic().status(upstream).has_value();
+  return {404, there ? "no_rollout" : "unknown",
+          there ? "upstream '" + upstream + "' has had no rollout since the start of the program"
+                : "there is no upstream '" + upstream + "'"};
+}
+
+}  // namespace
+
+Task<> respond_rollout(http::Exchange& exchange, Instance& instance, const UpstreamPath& path) {
+  const std::string method(exchange.request.method_name);
+  if (method != "GET" && method != "POST" && method != "DELETE") {
+    co_await refuse_method(exchange, "GET, POST, DELETE");
+    co_return;
+  }
+  auto reading = read_text(exchange);
+  const auto text = co_await reading;
+  Answer answer;
+  if (!text) {
+    answer = {400, "refused", "the body is too long"};
+  } else if (method != "GET") {
+    answer = carry_out(instance, path.upstream, method == "DELETE" ? Asked{"abort", {}} : read_asked(*text));
+  }
+  if (answer.status == 200 && method != "GET") co_await instance.workers_told();
+  const auto status = instance.rollouts().status(path.upstream);
+  if (answer.status == 200 && !status) answer = no_rollout(instance, path.upstream);
+  std::string body;
+  if (answer.status == 200) {
+    json told = rollout_json(*status);
+    if (method != "GET") told["saved"] = answer.saved;
+    body = to_text(told);
+  } else {
+    body = error_json(answer.code, answer.message);
+  }
+  co_await respond(exchange, answer.status, std::move(body));
+}
+
+}  // namespace headgate::proxy

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rollouts as JSON, for state_dir and for other instances: enough to go on with them. Pure.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "proxy/rollouts.h"
+
+namespace headgate::proxy {
+
+nlohmann::json saved_rollouts_json(const std::vector<Rollouts::Saved>& saved);
+/// Nothing: it is no such thing.
+std::optional<std::vector<Rollouts::Saved>> read_saved_rollouts(const nlohmann::json& listed);
+
+/// [{"pool": "blue", "weight": 95}, ...]
+nlohmann::json weights_json(const Weights& weights);
+std::optional<Weights> read_weights(const nlohmann::json& pools);
+
+}  // namespace headgate::proxy
