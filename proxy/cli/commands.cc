@@ -68,15 +68,40 @@ void add_traffic(CLI::App& app, Options& options) {
   split.add_option("weights", options.weights, "all pools with relative weights, or some with percents")
       ->type_name("POOL=WEIGHT");
   split.add_flag("--reset", options.reset, "back to the split of the configuration");
+  split.add_flag("--force", options.force, "even during a rollout, which is rolled back first");
   auto& switch_command = *app.add_subcommand("switch", "send all new requests of an upstream to one pool");
   add_upstream(switch_command, options);
   switch_command.add_option("pool", options.pool, "the pool's name")->required()->type_name("POOL");
-  switch_command.add_flag("--force", options.force, "even when no server of it is well");
-  add_upstream(*app.add_subcommand("rollback", "back to the split before the last change"), options);
+  switch_command.add_flag("--force", options.force, "even when no server of it is well, or during a rollout");
+  add_upstream(*app.add_subcommand("rollback", "back to the split before the last change; ends a rollout"), options);
 }
 
-int run_command(const CLI::App& app, const Options& options, const Programs& programs) {
-  const std::string name = app.get_subcommands().front()->get_name();
+void add_rollouts(CLI::App& app, Options& options) {
+  auto& rollout = *app.add_subcommand("rollout", "give a new pool a growing share, and take it back when it is worse");
+  rollout.require_subcommand(1);
+  const auto add = [&](const char* action, const char* about) -> CLI::App& {
+    auto& command = *rollout.add_subcommand(action, about);
+    add_file(command, options);
+    command.add_option("upstream", options.upstream, "the upstream's name")->required()->type_name("UPSTREAM");
+    command.add_flag("--json", options.json, "as the admin API gives it");
+    return command;
+  };
+  auto& start = add("start", "begin with the first step");
+  start.add_option("pool", options.pool, "the new pool")->required()->type_name("POOL");
+  auto& status = add("status", "how it stands, and what it needs to go on");
+  for (CLI::App* const command : {&start, &status}) {
+    command->add_flag("--follow", options.follow, "show it to its end: exit 0 promoted, 2 rolled back");
+  }
+  add("pause", "go no further; it is still rolled back when it is worse");
+  add("resume", "go on, after a pause or when it holds");
+  add("promote", "everything to the new pool, now");
+  add("abort", "nothing to the new pool, now");
+}
+
+int run_command(const CLI::App& app, Options& options, const Programs& programs) {
+  const CLI::App& command = *app.get_subcommands().front();
+  const std::string name = command.get_name();
+  if (!command.get_subcommands().empty()) options.action = command.get_subcommands().front()->get_name();
   if (name == "check") return check(options);
   if (name == "dump") return dump(options);
   if (name == "explain") return explain(options);
@@ -87,6 +112,7 @@ int run_command(const CLI::App& app, const Options& options, const Programs& pro
   if (name == "split") return split(options);
   if (name == "switch") return switch_pool(options);
   if (name == "rollback") return rollback(options);
+  if (name == "rollout") return rollout(options);
   if (name == "events") return events(options);
   if (name == "version") return version();
   if (name == "demo") return programs.demo();
@@ -117,6 +143,7 @@ int run(int argc, const char* const* argv, const Programs& programs) {
   add_file(*app.add_subcommand("reload", "make the running instance read its configuration again"), options);
   add_drains(app, options);
   add_traffic(app, options);
+  add_rollouts(app, options);
   auto& events_command = *app.add_subcommand("events", "print what happens, as it happens");
   add_file(events_command, options);
   events_command.add_flag("--all", options.all, "first what is kept of what has happened");

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <iostream>
 
+#include <fmt/format.h>
+
 #include "base/time.h"
 #include "config/units.h"
 #include "http/message.h"
@@ -83,6 +85,16 @@ void print_choice(const config::Upstream& upstream, const Question& question) {
                                    : "up to " + attempts + " other servers, only where none has taken the request");
 }
 
+/// What a rollout would do with such a request. Whether one is under way the file does not say.
+void print_rollout(const config::Upstream& upstream, const Question& question) {
+  if (upstream.pools.size() < 2 || !upstream.rollout) return;
+  std::string steps;
+  for (const double step : upstream.rollout->steps) steps += fmt::format("{}{:g}", steps.empty() ? "" : ", ", step);
+  const bool shielded = upstream.rollout->shield && http::is_safe(http::method_of(question.method));
+  print_line("rollout", "to a new pool in steps of " + steps + " %; " +
+                            (shielded ? "what fails there is answered by the old one" : "not shielded"));
+}
+
 void print_changes(std::string_view name, const char* whose, const config::HeaderChanges& changes,
                    const Question& question) {
   const auto from_template = [&](const std::string& text) {
@@ -109,6 +121,7 @@ void explain_proxy(const config::Config& config, const config::Route& route, con
     print_line("", std::string("each connection begins with a PROXY header, version ") + (first ? "1" : "2") +
                        ", of " + question.client.to_string());
   }
+  print_rollout(upstream, question);
   if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
   print_line("sends", question.method + " " + upstream_target(route, question));
   const auto& own = *route.timeouts;

@@ -21,6 +21,9 @@ struct Options {
   std::vector<std::string> weights;  ///< "POOL=WEIGHT"
   bool reset = false;
   std::string pool;
+  // rollout
+  std::string action;  ///< start, status, ...
+  bool follow = false;
   // events
   bool all = false;
   // explain
@@ -41,6 +44,7 @@ int undrain(const Options& options);
 int split(const Options& options);
 int switch_pool(const Options& options);
 int rollback(const Options& options);
+int rollout(const Options& options);
 int events(const Options& options);
 int version();
 

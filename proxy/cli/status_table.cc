@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "proxy/cli/rollout_picture.h"
+
 namespace headgate::cli {
 namespace {
 
@@ -141,6 +143,9 @@ std::string upstream_table(const json& upstream, bool colours) {
     for (const json& server : member(pool, "servers")) widen(rows.emplace_back(row_of(server)));
   }
   std::string text = "\nupstream " + text_at(upstream, "name") + '\n';
+  if (const json& rollout = member(upstream, "rollout"); rollout.is_object()) {
+    text += "  rollout " + rollout_line(rollout) + '\n';
+  }
   for (const auto& [title, rows] : pools) {
     text += title;
     if (&title == &pools.front().first) text += line_of(names, widths, false);

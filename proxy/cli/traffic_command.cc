@@ -120,7 +120,7 @@ int split(const Options& options) {
     std::cerr << "headgate: split: expected POOL=WEIGHT for one pool or more, or --reset\n";
     return kWrongUsage;
   }
-  if (options.reset) return change(options, "PUT", "/split", {{"reset", true}});
+  if (options.reset) return change(options, "PUT", "/split", {{"reset", true}, {"force", options.force}});
   json weights = json::object();
   for (const auto& text : options.weights) {
     const auto equals = text.find('=');
@@ -135,7 +135,7 @@ int split(const Options& options) {
     }
     weights[text.substr(0, equals)] = weight;
   }
-  return change(options, "PUT", "/split", {{"weights", weights}});
+  return change(options, "PUT", "/split", {{"weights", weights}, {"force", options.force}});
 }
 
 int switch_pool(const Options& options) {
