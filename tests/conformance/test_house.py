@@ -15,15 +15,17 @@ MAY_INCLUDE = {
     "compress": {"base", "config", "http"},
     "tls": {"base", "config"},
     "routing": {"base", "config", "observe", "http"},
+    "auth": {"base", "tls"},
     "ratelimit": {"base", "config"},
     "upstream": {"base", "config", "http", "tls", "observe"},
-    "proxy": {"base", "config", "observe", "http", "tls", "compress", "routing", "ratelimit", "upstream"},
+    "proxy": {"base", "config", "observe", "http", "tls", "compress", "routing", "auth", "ratelimit", "upstream"},
 }
 # Routing decides about messages; how they are read and written is none of its business.
 HTTP_FOR_ROUTING = {"http/message.h", "http/fields.h", "http/path.h"}
 # A library that one folder alone knows, by the start of its headers' names.
 KEPT_BY = {"yaml-cpp/": "config", "openssl/": "tls", "hiredis/": "ratelimit", "nghttp2/": "http", "ares": "upstream",
-           "zlib.h": "compress", "libdeflate.h": "compress", "brotli/": "compress", "zstd.h": "compress"}
+           "zlib.h": "compress", "libdeflate.h": "compress", "brotli/": "compress", "zstd.h": "compress",
+           "crypt.h": "auth"}
 # Only the tests know it: what they compare our parser with must have no part in the program.
 KEPT_OUT = {"llhttp"}
 
