@@ -87,6 +87,40 @@ void dump_cors(YamlWriter& out, const Cors& cors) {
   out.end_map();
 }
 
+/// What a route does not set is its site's, so nothing stands for it.
+void dump_who(YamlWriter& out, const Rare<Access>& access, const Rare<BasicAuth>& basic,
+              const Rare<ForwardAuth>& forward) {
+  if (access) {
+    out.begin_map("access");
+    out.networks("allow", access->allow);
+    out.networks("deny", access->deny);
+    out.end_map();
+  }
+  if (basic && basic->empty()) {
+    out.word("basic_auth", "off");
+  } else if (basic) {
+    out.begin_map("basic_auth");
+    out.text("realm", basic->realm);
+    out.text("users_file", basic->users_file);
+    out.end_map();
+  }
+  if (forward && forward->empty()) {
+    out.word("forward_auth", "off");
+  } else if (forward) {
+    out.begin_map("forward_auth");
+    if (is_proxy_url(forward->upstream)) {
+      out.text("url", forward->upstream + forward->path);
+    } else {
+      out.text("upstream", forward->upstream);
+      out.text("path", forward->path);
+    }
+    out.duration("timeout", forward->timeout);
+    out.texts("copy_headers", forward->copy_headers);
+    if (forward->request_headers) out.texts("request_headers", *forward->request_headers);
+    out.end_map();
+  }
+}
+
 void dump_proxy_rules(YamlWriter& out, const Route& route) {
   const RouteTimeouts& timeouts = *route.timeouts;
   out.begin_map("timeouts", !timeouts.connect && !timeouts.first_byte && !timeouts.idle);
@@ -108,14 +142,7 @@ void dump_rules(YamlWriter& out, const Config& config, const Route& route) {
   out.header_changes("response_headers", *route.response_headers);
   if (route.compress) dump_compress(out, *route.compress);
   if (route.cors) dump_cors(out, *route.cors);
-  out.begin_map("access");
-  out.networks("allow", route.access->allow);
-  out.networks("deny", route.access->deny);
-  out.end_map();
-  out.begin_map("basic_auth");
-  out.text("realm", route.basic_auth->realm);
-  out.text("users_file", route.basic_auth->users_file);
-  out.end_map();
+  dump_who(out, route.access, route.basic_auth, route.forward_auth);
 }
 
 void dump_route(YamlWriter& out, const Config& config, const Route& route) {
@@ -150,6 +177,7 @@ void dump_site(YamlWriter& out, const Config& config, const Site& site) {
   out.begin_map("error_pages", site.error_pages.empty());
   for (const auto& [status, page] : site.error_pages) out.text(std::to_string(status), page);
   out.end_map();
+  dump_who(out, site.access, site.basic_auth, site.forward_auth);
   out.begin_list("routes", site.routes.empty());
   for (const Route& route : site.routes) dump_route(out, config, route);
   out.end_list();

@@ -342,14 +342,29 @@ struct Cors {
   seconds max_age = 0s;
 };
 
+/// Of a site or a route, as the two that follow; a route's stands in place of its site's, also an empty one, which asks
+/// for nothing.
 struct Access {
   std::vector<Cidr> allow;
   std::vector<Cidr> deny;
+  bool empty() const { return allow.empty() && deny.empty(); }
 };
 
 struct BasicAuth {
   std::string realm;
   std::string users_file;
+  Position position;
+  bool empty() const { return users_file.empty(); }
+};
+
+struct ForwardAuth {
+  std::string upstream;  // an Upstream's name; a URL has become one
+  std::string path = "/";
+  milliseconds timeout = 5s;
+  std::vector<std::string> copy_headers;
+  std::optional<std::vector<std::string>> request_headers;  // nullopt: all that may go on
+  Position position;
+  bool empty() const { return upstream.empty(); }
 };
 
 struct Mirror {
@@ -406,6 +421,7 @@ struct Route {
   Rare<Cors> cors;
   Rare<Access> access;
   Rare<BasicAuth> basic_auth;
+  Rare<ForwardAuth> forward_auth;
   Rare<Mirror> mirror;
   Buffering buffering = Buffering::kOff;
   Position position;
@@ -421,6 +437,9 @@ struct Site {
   bool strict_security_headers = false;
   std::optional<Compress> compress;
   std::vector<std::pair<int, std::string>> error_pages;
+  Rare<Access> access;
+  Rare<BasicAuth> basic_auth;
+  Rare<ForwardAuth> forward_auth;
   std::vector<Route> routes;
   Position position;
 

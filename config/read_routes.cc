@@ -60,29 +60,7 @@ std::optional<Proxy> read_proxy(Section& section) {
     reader.pending().upstreams.push_back({reader.position(*node), path, *text});
     return proxy;
   }
-  auto target = parse_proxy_url(*text);
-  if (!target) {
-    reader.error(*node, path + ": " + target.error().message);
-    return proxy;
-  }
-  ProxyTarget to = *std::move(target);
-  if (!reader.settle(*node, path, to.server)) return proxy;
-  if (to.server.kind == Address::Kind::kUnix) to.name = to.server.text;
-  proxy.upstream = to.name;
-  if (!reader.pending().anonymous_names.insert(to.name).second) return proxy;
-  Upstream upstream;
-  upstream.name = to.name;
-  upstream.scheme = to.scheme;
-  upstream.position = reader.position(*node);
-  Pool pool;
-  pool.name = "default";
-  pool.position = upstream.position;
-  Server server;
-  server.address = to.server;
-  server.position = upstream.position;
-  pool.servers.push_back(std::move(server));
-  upstream.pools.push_back(std::move(pool));
-  reader.pending().anonymous.push_back(std::move(upstream));
+  if (auto name = read_upstream_url(reader, *node, path, *text)) proxy.upstream = *std::move(name);
   return proxy;
 }
 
@@ -213,26 +191,6 @@ void read_cors(Section& section, Route& route) {
   inner.finish();
 }
 
-void read_who(Section& section, Route& route) {
-  if (const Node* node = section.find("access")) {
-    Section inner(section.reader(), *node, schema::kAccess, section.path("access"));
-    Access& access = route.access.change();
-    inner.list("allow", kCidrText, parse_network, access.allow);
-    inner.list("deny", kCidrText, parse_network, access.deny);
-    inner.finish();
-  }
-  if (const Node* node = section.find("basic_auth")) {
-    Section inner(section.reader(), *node, schema::kBasicAuth, section.path("basic_auth"));
-    BasicAuth& auth = route.basic_auth.change();
-    inner.text("realm", auth.realm);
-    inner.text("users_file", auth.users_file, TextRule::kFile);
-    if (auth.users_file.empty() && !auth.realm.empty()) {
-      section.reader().error(*node, inner.path() + ": expected users_file beside realm");
-    }
-    inner.finish();
-  }
-}
-
 Parsed<double> parse_mirror_percent(std::string_view text) {
   const std::string_view number = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
   const auto value = parse_weight(number);
@@ -284,7 +242,7 @@ void read_rules(Section& section, Route& route) {
   if (!response_headers.empty()) route.response_headers = std::move(response_headers);
   if (auto compress = read_compress(section)) route.compress = *std::move(compress);
   read_cors(section, route);
-  read_who(section, route);
+  read_who(section, route.access, route.basic_auth, route.forward_auth);
   section.choice<Buffering>("buffering", route.buffering, {{"off", Buffering::kOff}, {"request", Buffering::kRequest}});
   read_mirror(section, route);
 }
@@ -294,7 +252,8 @@ void check_effect(Section& section, const Route& route) {
   const bool has_action = !std::holds_alternative<std::monostate>(route.action);
   constexpr std::string_view kForProxy[] = {"timeouts", "request_headers", "buffering", "mirror"};
   constexpr std::string_view kForAction[] = {"rate_limit", "max_body",   "response_headers", "cors",
-                                             "access",     "basic_auth", "strip_prefix",     "compress"};
+                                             "access",     "basic_auth", "forward_auth",     "strip_prefix",
+                                             "compress"};
   const auto complain = [&](std::string_view key, const char* why) {
     if (const Node* node = section.node().find(key)) {
       section.reader().error(*node, section.path(key) + ": has no effect " + why);
@@ -311,6 +270,33 @@ void check_effect(Section& section, const Route& route) {
 }
 
 }  // namespace
+
+std::optional<std::string> read_upstream_url(Reader& reader, const Node& node, const std::string& path,
+                                             const std::string& text) {
+  auto target = parse_proxy_url(text);
+  if (!target) {
+    reader.error(node, path + ": " + target.error().message);
+    return std::nullopt;
+  }
+  ProxyTarget to = *std::move(target);
+  if (!reader.settle(node, path, to.server)) return std::nullopt;
+  if (to.server.kind == Address::Kind::kUnix) to.name = to.server.text;
+  if (!reader.pending().anonymous_names.insert(to.name).second) return to.name;
+  Upstream upstream;
+  upstream.name = to.name;
+  upstream.scheme = to.scheme;
+  upstream.position = reader.position(node);
+  Pool pool;
+  pool.name = "default";
+  pool.position = upstream.position;
+  Server server;
+  server.address = to.server;
+  server.position = upstream.position;
+  pool.servers.push_back(std::move(server));
+  upstream.pools.push_back(std::move(pool));
+  reader.pending().anonymous.push_back(std::move(upstream));
+  return to.name;
+}
 
 Route read_route(Reader& reader, const Node& node, const std::string& path) {
   Route route;

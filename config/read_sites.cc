@@ -59,6 +59,7 @@ Site read_site(Reader& reader, const Node& node, const std::string& path) {
   section.choice<bool>("security_headers", site.strict_security_headers, {{"off", false}, {"strict", true}});
   if (auto compress = read_compress(section)) site.compress = *std::move(compress);
   read_error_pages(section, site);
+  read_who(section, site.access, site.basic_auth, site.forward_auth);
   if (const Node* routes = section.find("routes")) {
     std::size_t index = 0;
     for (const Node* item : reader.elements(*routes, section.path("routes"), "a list of mappings")) {

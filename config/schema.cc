@@ -128,7 +128,7 @@ std::span<const Schema* const> all_schemas() {
                                    &kKeepalive, &kUpstreamTls,   &kRollout,   &kAbortOn,       &kRateLimit,
                                    &kSite,      &kHeaderChanges, &kCompress,  &kCompressLevel, &kRoute,
                                    &kRewrite,   &kRedirect,      &kRespond,   &kStatic,        &kRouteTimeouts,
-                                   &kCors,      &kAccess,        &kBasicAuth, &kMirror};
+                                   &kCors,      &kAccess,        &kBasicAuth, &kForwardAuth,   &kMirror};
   return kAll;
 }
 

@@ -14,6 +14,9 @@ constexpr Key kSiteKeys[] = {
      "HSTS, nosniff, frame and referrer rules; response_headers override them."},
     {"compress", "off | on | mapping", "off", "Compress answers on their way. on: with the defaults of its keys."},
     {"error_pages", "mapping of statuses to paths", "{}", "A path of this site for each status."},
+    {"access", "mapping or off", "", "Who may, by address. A route's own stands in place of it."},
+    {"basic_auth", "mapping or off", "", "Who may, by password. A route's own stands in place of it."},
+    {"forward_auth", "mapping or off", "", "Who may, as a service says. A route's own stands in place of it."},
     {"routes", "list of mappings", "[]", "What is done with which path."},
 };
 constexpr Key kHeaderChangesKeys[] = {
@@ -55,8 +58,9 @@ constexpr Key kRouteKeys[] = {
     {"response_headers", "mapping", "", "After those of the site."},
     {"compress", "off | on | mapping", "", "In place of the site's, the whole of it."},
     {"cors", "mapping", "", "Cross-origin rules, preflights included."},
-    {"access", "mapping", "", "Who may, by address."},
-    {"basic_auth", "mapping", "", "Who may, by password."},
+    {"access", "mapping or off", "", "Who may, by address. In place of the site's; `{}` or off: everybody."},
+    {"basic_auth", "mapping or off", "", "Who may, by password. In place of the site's; off: without."},
+    {"forward_auth", "mapping or off", "", "Who may, as a service says. In place of the site's; off: without."},
     {"buffering", "off | request", "off", "off: both bodies stream. request: the whole body first."},
     {"mirror", "mapping", "", "Shadow traffic; its answer is dropped."},
 };
@@ -103,11 +107,22 @@ constexpr Key kCorsKeys[] = {
 };
 constexpr Key kAccessKeys[] = {
     {"allow", "list of CIDRs", "[]", "Not empty: nobody else."},
-    {"deny", "list of CIDRs", "[]", "These not."},
+    {"deny", "list of CIDRs", "[]", "These not. Of two networks that hold an address the smaller one decides."},
 };
 constexpr Key kBasicAuthKeys[] = {
-    {"realm", "text", "\"\"", "Shown by the browser."},
-    {"users_file", "path", "\"\"", "htpasswd with bcrypt or apr1."},
+    {"realm", "text", "\"\"", "What the password is for; some browsers show it."},
+    {"users_file", "path", "\"\"",
+     "htpasswd with bcrypt, apr1, SHA-crypt or {SHA}. Read again when it has changed. Required, unless it is off."},
+};
+constexpr Key kForwardAuthKeys[] = {
+    {"url", "URL", "", "Who is asked: http://auth:9000/verify. This or `upstream`."},
+    {"upstream", "upstream", "", "Likewise, one of `upstreams` with one pool."},
+    {"path", "path", "/", "What `upstream` is asked for."},
+    {"timeout", "duration", "5s", "For all of it. 502 then."},
+    {"copy_headers", "list of header names", "[]",
+     "Fields of a good answer that the request gets; the client's own of these names are always dropped."},
+    {"request_headers", "list of header names", "",
+     "Those of the client's that the service gets. Without it all but those of the body, of the hop, and conditions."},
 };
 constexpr Key kMirrorKeys[] = {
     {"upstream", "upstream", "\"\"", "Who gets the copy."},
@@ -137,6 +152,9 @@ const Schema kRouteTimeouts{"sites.*.routes.*.timeouts", "sites.routes.timeouts"
 const Schema kCors{"sites.*.routes.*.cors", "sites.routes.cors", "", kCorsKeys};
 const Schema kAccess{"sites.*.routes.*.access", "sites.routes.access", "", kAccessKeys};
 const Schema kBasicAuth{"sites.*.routes.*.basic_auth", "sites.routes.basic_auth", "", kBasicAuthKeys};
+const Schema kForwardAuth{"sites.*.routes.*.forward_auth", "sites.routes.forward_auth",
+                          "A GET with X-Forwarded-Method, -Proto, -Host, -Uri and -For. 2xx: the request goes on.",
+                          kForwardAuthKeys};
 const Schema kMirror{"sites.*.routes.*.mirror", "sites.routes.mirror", "", kMirrorKeys};
 
 }  // namespace headgate::config::schema

@@ -2,6 +2,7 @@
 // The readers of the file's parts, and what follows them. Internal to this folder.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,12 @@ void read_upstreams(Section& top);
 void read_rate_limits(Section& top);
 void read_sites(Section& top);
 Route read_route(Reader& reader, const Node& node, const std::string& path);
+/// The keys of a site or a route that say who may come in.
+void read_who(Section& section, Rare<Access>& access, Rare<BasicAuth>& basic, Rare<ForwardAuth>& forward);
+/// The name of the upstream that a URL without a path makes, which is added to the pending ones when it is new; nothing
+/// (and an error) for what is none.
+std::optional<std::string> read_upstream_url(Reader& reader, const Node& node, const std::string& path,
+                                             const std::string& text);
 HeaderChanges read_header_changes(Section& parent, std::string_view key);
 /// `compress:` of a site or a route. Nothing: the key is absent; nothing inside: off.
 std::optional<std::optional<Compress>> read_compress(Section& parent);

@@ -107,6 +107,24 @@ void check_routes(const Site& site, Loaded& out) {
   }
 }
 
+/// The service is asked by each request alike: there is no client that a pool could be chosen for.
+void check_auth_service(const Config& config, const ForwardAuth& auth, Loaded& out) {
+  const auto found = std::find_if(config.upstreams.begin(), config.upstreams.end(),
+                                  [&](const Upstream& each) { return each.name == auth.upstream; });
+  if (found == config.upstreams.end() || found->pools.size() == 1) return;
+  out.errors.push_back({auth.position, "forward_auth.upstream: '" + auth.upstream + "' has " +
+                                           std::to_string(found->pools.size()) + " pools, expected one"});
+}
+
+void check_auth_services(Loaded& out) {
+  for (const Site& site : out.config.sites) {
+    if (site.forward_auth) check_auth_service(out.config, *site.forward_auth, out);
+    for (const Route& route : site.routes) {
+      if (route.forward_auth) check_auth_service(out.config, *route.forward_auth, out);
+    }
+  }
+}
+
 void warn_doubtful(Loaded& out) {
   const Config& config = out.config;
   if (config.sites.empty() && !config.files.empty()) {
@@ -139,6 +157,7 @@ void validate(Loaded& out, Pending& pending) {
   check_unique(config.rate_limits, "rate limit", out);
   check_listeners(out);
   check_hosts(out);
+  check_auth_services(out);
   for (const Site& site : config.sites) check_routes(site, out);
   for (const RateLimit& limit : config.rate_limits) {
     if (limit.store == RateLimit::Store::kRedis && !config.redis) {

@@ -73,6 +73,8 @@ const std::map<std::string_view, std::string>& surroundings() {
       {"sites.*.routes.*.cors", kSite + "respond: {}, cors: { origins: '*', @ } } ] } ]"},
       {"sites.*.routes.*.access", kSite + "respond: {}, access: { @ } } ] } ]"},
       {"sites.*.routes.*.basic_auth", kSite + "respond: {}, basic_auth: { @ } } ] } ]"},
+      {"sites.*.routes.*.forward_auth", "upstreams: { a: { servers: [ '127.0.0.1:1' ] } }\n" + kSite +
+                                            "respond: {}, forward_auth: { upstream: a, @ } } ] } ]"},
       {"sites.*.routes.*.mirror", kSite + "proxy: http://127.0.0.1:1, mirror: { @ } } ] } ]"}};
   return kTexts;
 }
