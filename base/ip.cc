@@ -100,6 +100,28 @@ bool Cidr::contains(const IpAddress& address) const {
   return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
 }
 
+namespace {
+
+/// What of byte `index` a network of `bits` bits decides.
+std::uint8_t mask_of(unsigned bits, std::size_t index) {
+  const int kept = std::clamp(static_cast<int>(bits) - static_cast<int>(8 * index), 0, 8);
+  return static_cast<std::uint8_t>(0xff00u >> kept);
+}
+
+}  // namespace
+
+std::array<std::uint8_t, 16> Cidr::first() const {
+  auto bytes = network_.bytes();
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(bytes[i] & mask_of(bits_, i));
+  return bytes;
+}
+
+std::array<std::uint8_t, 16> Cidr::last() const {
+  auto bytes = network_.bytes();
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(bytes[i] | ~mask_of(bits_, i));
+  return bytes;
+}
+
 std::string Cidr::to_string() const {
   return network_.to_string() + "/" + std::to_string(v4_ ? bits_ - 96 : bits_);
 }

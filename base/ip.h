@@ -44,6 +44,10 @@ class Cidr {
   /// nullopt: not an address, or a prefix length that is no number or too long.
   static std::optional<Cidr> parse(std::string_view text);
   bool contains(const IpAddress& address) const;
+  bool is_v4() const { return v4_; }
+  unsigned bits() const { return bits_; }     ///< of the 128
+  std::array<std::uint8_t, 16> first() const;  ///< its lowest address
+  std::array<std::uint8_t, 16> last() const;
   std::string to_string() const;
   friend bool operator==(const Cidr&, const Cidr&) = default;
 

@@ -30,7 +30,10 @@ void read_access(Section& section, Rare<Access>& out) {
   inner.list("deny", kCidrText, parse_network, access.deny);
   inner.finish();
   for (const Cidr& network : access.deny) {
-    if (std::find(access.allow.begin(), access.allow.end(), network) == access.allow.end()) continue;
+    const auto same = [&](const Cidr& other) {
+      return other.first() == network.first() && other.bits() == network.bits();
+    };
+    if (std::none_of(access.allow.begin(), access.allow.end(), same)) continue;
     reader.error(*node, inner.path() + ": " + network.to_string() + " stands in allow and in deny");
   }
 }
