@@ -249,8 +249,8 @@ void LineTime::set(std::chrono::system_clock::time_point now) {
 std::size_t line_bound(const AccessRecord& r) {
   // Only these come from outside and may be long.
   const std::size_t ours = r.client.size() + r.protocol.size() + r.site.size() + r.route.size() + r.upstream.size() +
-                           r.pool.size() + r.server.size() + r.tls_version.size() + r.rate_limited.size() +
-                           r.encoding.size() + r.error.size();
+                           r.pool.size() + r.server.size() + r.tls_version.size() + r.user.size() +
+                           r.rate_limited.size() + r.encoding.size() + r.error.size();
   const std::size_t theirs =
       std::min(r.request_id.size(), kMaxLoggedString) + std::min(r.method.size(), kMaxLoggedString) +
       std::min(r.host.size(), kMaxLoggedString) + std::min(r.uri.size(), kMaxLoggedString) +
@@ -282,6 +282,7 @@ char* write_json_line(char* out, const AccessRecord& r, const LineTime& time) {
   out = put_field(out, R"(,"tls_version":)", r.tls_version);
   out = put_field(out, R"(,"user_agent":)", r.user_agent);
   out = put_field(out, R"(,"referer":)", r.referer);
+  out = put_field(out, R"(,"user":)", r.user);
   out = put_field(out, R"(,"rate_limited":)", r.rate_limited);
   if (!r.encoding.empty()) out = put_field(out, R"(,"encoding":)", r.encoding);
   if (r.shielded) out = put(out, R"(,"shielded":true)");
@@ -291,7 +292,8 @@ char* write_json_line(char* out, const AccessRecord& r, const LineTime& time) {
 
 char* write_combined_line(char* out, const AccessRecord& r, const LineTime& time) {
   out = put_combined(out, r.client);
-  out = put(put(out, " - - ["), time.combined());
+  out = put_combined(put(out, " - "), r.user);
+  out = put(put(out, " ["), time.combined());
   out = put_combined(put(out, "] \""), r.method);
   out = put_combined(put(out, " "), r.uri);
   out = put_combined(put(out, " "), r.protocol);

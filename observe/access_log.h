@@ -37,6 +37,7 @@ struct AccessRecord {
   std::string_view tls_version;
   std::string_view user_agent;
   std::string_view referer;
+  std::string_view user;          ///< who has proven it (basic_auth); empty: nobody
   std::string_view rate_limited;  ///< the limit's name; empty: not limited
   std::string_view encoding;      ///< what the answer was compressed with here; empty: it was not
   bool shielded = false;          ///< a rollout's new pool failed, and another pool answered; written when true

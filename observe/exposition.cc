@@ -218,6 +218,21 @@ void write_limited(const Family& family, const Snapshot& now, std::size_t item, 
   out.sample(family.name, {{"limit", series.labels[0]}}, sum);
 }
 
+// --- by site --------------------------------------------------------------------------------------------------------
+
+std::size_t denials(const Snapshot& now) {
+  return now.denials.size();
+}
+
+void write_denied(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.denials[item];
+  for (std::size_t i = 0; i < kDenialReasons.size(); ++i) {
+    std::uint64_t sum = 0;
+    series.each([&](const DenialCells& cells) { sum += cells.denied[i].value(); });
+    out.sample(family.name, {{"site", series.labels[0]}, {"reason", kDenialReasons[i]}}, sum);
+  }
+}
+
 // --- of the whole program -------------------------------------------------------------------------------------------
 
 std::size_t one(const Snapshot&) {
@@ -315,6 +330,7 @@ constexpr Family kFamilies[] = {
      write_limited},
     {"headgate_rate_limit_store_errors_total", "counter",
      "Requests for which the store of a rate limit did not answer.", one, write_figure<&F::rate_limit_store_errors>},
+    {"headgate_denied_total", "counter", "Requests that were not let in.", denials, write_denied},
     {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream.", pool_states, write_weight},
     {"headgate_rollout_state", "gauge", "1 running, 2 paused, 3 holding, 4 promoted, 5 rolled back.", rollouts,
      write_rollout<&RolloutFigures::state>},
@@ -360,8 +376,8 @@ constexpr Family kFamilies[] = {
 }  // namespace
 
 Exposition::Exposition(const Metrics& metrics, ProgramFigures figures)
-    : snapshot_{metrics.routes.all(), metrics.pools.all(), metrics.servers.all(), metrics.listeners.all(),
-                metrics.limits.all(), std::move(figures),  metrics.compression} {}
+    : snapshot_{metrics.routes.all(), metrics.pools.all(),   metrics.servers.all(), metrics.listeners.all(),
+                metrics.limits.all(), metrics.denials.all(), std::move(figures),    metrics.compression} {}
 
 bool Exposition::next(std::string& piece) {
   piece.clear();

@@ -75,6 +75,7 @@ class Exposition {
     std::vector<std::shared_ptr<const Series<ServerCells, 3>>> servers;
     std::vector<std::shared_ptr<const Series<ListenerCells, 1>>> listeners;
     std::vector<std::shared_ptr<const Series<LimitCells, 1>>> limits;
+    std::vector<std::shared_ptr<const Series<DenialCells, 1>>> denials;
     ProgramFigures figures;
     std::shared_ptr<const Series<CompressionCells, 0>> compression;
   };

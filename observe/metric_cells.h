@@ -250,4 +250,27 @@ struct LimitCells {
   Counter limited;  ///< requests over the limit, also those that dry_run let pass
 };
 
+/// Why a request was not let in.
+enum class Denial : std::uint8_t {
+  kAddress,         ///< access
+  kNoCredentials,   ///< basic_auth: it brought none
+  kBadCredentials,  ///< basic_auth
+  kBusy,            ///< basic_auth: nobody had the time to find out
+  kService,         ///< forward_auth: the service said so
+  kServiceFailed,   ///< forward_auth: it said nothing that could be understood
+  kServiceTimeout,  ///< forward_auth: it said nothing in time
+};
+/// As logs and metrics name them.
+inline constexpr std::array<const char*, 7> kDenialReasons = {
+    "access_denied",       "auth_required",       "auth_failed",         "auth_busy",
+    "forward_auth_denied", "forward_auth_failed", "forward_auth_timeout"};
+constexpr const char* reason_of(Denial denial) {
+  return kDenialReasons[static_cast<std::size_t>(denial)];
+}
+
+/// What one worker counts for one site that does not let everybody in.
+struct DenialCells {
+  std::array<Counter, kDenialReasons.size()> denied;  ///< by Denial
+};
+
 }  // namespace headgate::observe

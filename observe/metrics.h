@@ -189,7 +189,8 @@ struct Metrics {
         servers(workers, kMostServers),
         listeners(workers, kMostListeners),
         limits(workers, kMostLimits),
-        compression(std::make_shared<Series<CompressionCells, 0>>(std::array<std::string, 0>(), workers)) {}
+        compression(std::make_shared<Series<CompressionCells, 0>>(std::array<std::string, 0>(), workers)),
+        denials(workers, kMostSites) {}
 
   /// Of those that have had a request. A route of one method is about 600 bytes for the first worker and 200 for each
   /// further one, and 18 lines of a scrape.
@@ -198,6 +199,7 @@ struct Metrics {
   static constexpr std::size_t kMostServers = 10'000;
   static constexpr std::size_t kMostListeners = 200;
   static constexpr std::size_t kMostLimits = 4'096;
+  static constexpr std::size_t kMostSites = 2'000;
 
   SeriesTable<RouteCells, 2> routes;        ///< site, route
   SeriesTable<PoolCells, 2> pools;          ///< upstream, pool
@@ -205,12 +207,14 @@ struct Metrics {
   SeriesTable<ListenerCells, 1> listeners;  ///< its address as written; not dropped, since connections outlive reloads
   SeriesTable<LimitCells, 1> limits;        ///< its name
   const std::shared_ptr<Series<CompressionCells, 0>> compression;  ///< of the whole program
+  SeriesTable<DenialCells, 1> denials;      ///< site
 
   void drop_unnamed(std::uint64_t oldest_alive, TimePoint now) {
     routes.drop_unnamed(oldest_alive, now);
     pools.drop_unnamed(oldest_alive, now);
     servers.drop_unnamed(oldest_alive, now);
     limits.drop_unnamed(oldest_alive, now);
+    denials.drop_unnamed(oldest_alive, now);
   }
 };
 

@@ -59,6 +59,7 @@ AccessRecord full() {
   r.tls_version = "TLSv1.3";
   r.user_agent = "curl/8";
   r.referer = "https://other.example/";
+  r.user = "alice";
   r.rate_limited = "per_client";
   r.error = "upstream_reset";
   return r;
@@ -71,13 +72,13 @@ TEST(AccessLineTest, JsonHasTheFieldsOfTheContractInTheirOrder) {
             R"("bytes_out":18446744073709551615,"duration_ms":12.345,"site":"shop.example","route":"/api/*",)"
             R"("upstream":"api","pool":"blue","server":"127.0.0.1:8001","upstream_ms":11.5,"attempts":2,)"
             R"("tls_version":"TLSv1.3","user_agent":"curl/8","referer":"https://other.example/",)"
-            R"("rate_limited":"per_client","error":"upstream_reset"})"
+            R"("user":"alice","rate_limited":"per_client","error":"upstream_reset"})"
             "\n");
 }
 
 TEST(AccessLineTest, AnEmptyRecordIsALineToo) {
   const auto json = parsed({});
-  EXPECT_EQ(json.size(), 23u);
+  EXPECT_EQ(json.size(), 24u);
   EXPECT_EQ(json["host"], "");
   EXPECT_EQ(json["status"], 499);  // no answer: the client had gone
   EXPECT_TRUE(json["upstream_ms"].is_null());
@@ -170,7 +171,7 @@ TEST(AccessLineTest, TheWorstOfEveryFieldStaysWithinTheBound) {
   AccessRecord r;
   for (std::string_view* text :
        {&r.request_id, &r.client, &r.method, &r.host, &r.uri, &r.protocol, &r.site, &r.route, &r.upstream, &r.pool,
-        &r.server, &r.tls_version, &r.user_agent, &r.referer, &r.rate_limited, &r.error}) {
+        &r.server, &r.tls_version, &r.user_agent, &r.referer, &r.user, &r.rate_limited, &r.error}) {
     *text = worst;
   }
   r.status = 2'000'000'000;
@@ -183,7 +184,7 @@ TEST(AccessLineTest, TheWorstOfEveryFieldStaysWithinTheBound) {
 
 TEST(AccessLineTest, CombinedFormat) {
   EXPECT_EQ(line(full(), write_combined_line),
-            "203.0.113.9 - - [09/Mar/2026:07:05:02 +0000] \"GET /a?b=c HTTP/1.1\" 502 18446744073709551615 "
+            "203.0.113.9 - alice [09/Mar/2026:07:05:02 +0000] \"GET /a?b=c HTTP/1.1\" 502 18446744073709551615 "
             "\"https://other.example/\" \"curl/8\"\n");
 }
 
