@@ -13,7 +13,7 @@ namespace headgate::auth {
 namespace {
 
 constexpr std::size_t kSecretSize = 32;
-constexpr int kNiceness = 10;
+constexpr int kNiceness = 5;
 
 void append_text(std::string& out, std::string_view text) {
   out += std::to_string(text.size());

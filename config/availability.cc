@@ -34,15 +34,6 @@ bool is_zero(const Node& node, const std::string& text) {
   return duration && duration->count() == 0;
 }
 
-// A mapping in which every value is empty.
-bool is_all_empty(const Node& node, const std::string& text) {
-  return node.kind == Node::Kind::kScalar
-             ? text == "off"
-             : node.items.empty() &&
-                   std::all_of(node.entries.begin(), node.entries.end(),
-                               [](const Node::Entry& entry) { return is_empty(*entry.value, entry.value->text); });
-}
-
 bool is_no_mirror(const Node& node, const std::string&) {
   const Node* percent = node.find("percent");
   return percent == nullptr || is_zero(*percent, percent->text);
@@ -62,12 +53,6 @@ constexpr Entry kNotAvailableYet[] = {
     {"sites.*.routes.*.static.pools", is_empty, "*"},
     {"sites.*.routes.*.static.split", is_empty, "*"},
     {"sites.*.routes.*.cors", never, "*"},
-    {"sites.*.access", is_all_empty, "*"},
-    {"sites.*.basic_auth", is_all_empty, "*"},
-    {"sites.*.forward_auth", is_off, "*"},
-    {"sites.*.routes.*.access", is_all_empty, "*"},
-    {"sites.*.routes.*.basic_auth", is_all_empty, "*"},
-    {"sites.*.routes.*.forward_auth", is_off, "*"},
     {"sites.*.routes.*.buffering", is_off, "request"},
     {"sites.*.routes.*.mirror", is_no_mirror, "*"},
 };

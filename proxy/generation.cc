@@ -149,6 +149,7 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
   }
   compile_limits();
   class_routes();
+  gates.compile(config, sites);
   if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }

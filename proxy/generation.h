@@ -19,6 +19,7 @@
 #include "compress/rules.h"
 #include "config/model.h"
 #include "http/exchange.h"
+#include "proxy/gate.h"
 #include "proxy/handlers/static_files.h"
 #include "proxy/limits.h"
 #include "proxy/traffic.h"
@@ -70,6 +71,7 @@ struct alignas(64) CompiledRoute {
     kOwn
   } compress = Compress::kOff;  ///< whose rules; compress_rules()
   std::uint8_t rollout_class = 0;  ///< of a proxy: which of those that use the upstream; observe::kMostRouteClasses
+  bool gated = false;           ///< CompiledSite::gates has one for it
   std::uint16_t limit_set = 0;  ///< of Generation::limit_sets, from 1 on; 0: none
   std::string name;
   config::UpstreamTimeouts timeouts;  ///< of a proxy: the route's over the upstream's
@@ -83,6 +85,8 @@ struct CompiledSite {
   Rare<HeaderRules> response_headers;
   Rare<compress::Rules> compress;
   std::map<const CompiledRoute*, compress::Rules> own_compress;  ///< of the routes that have their own
+  const Gate* gate = nullptr;      ///< of what finds no route; null: everybody may come in
+  std::vector<const Gate*> gates;  ///< of each route; empty where none has one
   bool https_redirect;
   std::uint32_t first_series = 0;  ///< in TrafficMeter: of what found no route; its routes follow
   std::string name;
@@ -124,6 +128,7 @@ class Generation {
   std::vector<CompiledLimit> limits;  ///< in the order of config.rate_limits
   std::vector<LimitSet> limit_sets;   ///< each one that a route has, once
   std::vector<CompiledSite> sites;
+  Gates gates;
   std::vector<CompiledUpstream> upstreams;  ///< in the order of config.upstreams
   std::uint32_t series_count = 1;  ///< of TrafficMeter: none, and for each site one and one for each of its routes
   http::SessionLimits session_limits;

@@ -30,6 +30,7 @@ namespace {
 constexpr const char* kTicketFile = "ticket_keys";
 constexpr Duration kHouseInterval = std::chrono::seconds(5);
 constexpr Duration kTellingWorkers = std::chrono::seconds(5);
+constexpr Duration kLookAtUsersEvery = std::chrono::milliseconds(400);
 constexpr unsigned kRoundsPerTrim = 12;
 constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 
@@ -163,11 +164,12 @@ Instance::Instance(std::string config_file, config::Config config)
       generation_(std::make_shared<const Generation>(1, std::move(config), monitor_, traffic_)),
       house_alarm_(loop_),
       rollout_alarm_(loop_),
+      users_alarm_(loop_),
       tasks_(loop_),
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{access_log_, metrics_, monitor_, connections_, tickets_, limits_},
+      shared_{access_log_, metrics_, monitor_, connections_, tickets_, limits_, passwords_},
       metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
@@ -188,6 +190,7 @@ int Instance::run() {
   tasks_.spawn(follow_signals());
   tasks_.spawn(keep_house());
   tasks_.spawn(drive_rollouts());
+  tasks_.spawn(follow_users());
   follow_certificates();
   events_.add("started", {{"version", kVersion}});
   if (on_ready_) on_ready_();
@@ -251,6 +254,17 @@ Task<> Instance::watch(std::shared_ptr<tls::CertificateStore> certificates) {
   co_await certificates->watch(loop_);
 }
 
+/// Reads users files again that have changed. Without one it sleeps until a reload.
+Task<> Instance::follow_users() {
+  for (;;) {
+    const bool any = !generation_->gates.users_files.empty();
+    const Wake wake = co_await users_alarm_.wait(any ? loop_.now() + kLookAtUsersEvery : kNoDeadline);
+    if (wake == Wake::kCancelled) co_return;
+    users_alarm_.clear();
+    for (const auto& file : generation_->gates.users_files) file->refresh();
+  }
+}
+
 Instance::ReloadOutcome Instance::reload() {
   auto outcome = try_reload();
   ++(outcome.applied ? reloads_applied_ : reloads_refused_);
@@ -303,6 +317,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     retired_.push_back(std::exchange(generation_, std::move(next)));
     monitor_.configure(generation_->config.dns);
     name_routes(metrics_, *generation_);
+    users_alarm_.set();
     follow_certificates();
   } catch (const std::exception& error) {
     return refuse(error.what());
@@ -494,6 +509,7 @@ Task<> Instance::finish() {
   co_await metrics_server_->stop();
   monitor_.stop();  // those two ask it
   house_alarm_.cancel();
+  users_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");
   loop_.stop();

@@ -78,6 +78,7 @@ class Instance {
   ReloadOutcome try_reload();
   void follow_certificates();
   Task<> watch(std::shared_ptr<tls::CertificateStore> certificates);
+  Task<> follow_users();
   Task<> follow_signals();
   Task<> keep_house();
   Task<> drive_rollouts();
@@ -98,12 +99,14 @@ class Instance {
   std::chrono::system_clock::time_point started_at_wall_clock_ = std::chrono::system_clock::now();
   Event house_alarm_;
   Event rollout_alarm_;
+  Event users_alarm_;  // there is another generation
   TaskGroup tasks_;
   observe::AccessLog access_log_;
   observe::Metrics metrics_;
   ConnectionCount connections_;
   std::shared_ptr<tls::TicketKeys> tickets_;
   ratelimit::Stores limits_;
+  auth::PasswordThreads passwords_;
   Shared shared_;
   BoundListeners listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;

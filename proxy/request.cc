@@ -47,6 +47,7 @@ void Request::apply_response_headers(http::ResponseHead& head) {
   if (!split_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", split_cookie);
   if (!set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", set_cookie);
   if (!limit.policy.empty()) tell_limits(limit, head.fields);
+  if (!challenge.empty()) head.fields.add(http::FieldId::kWwwAuthenticate, "WWW-Authenticate", challenge);
   if (site != nullptr && site->response_headers) apply(*site->response_headers, *this, head.fields);
   if (route != nullptr && route->response_headers) apply(*route->response_headers, *this, head.fields);
 }
@@ -130,6 +131,7 @@ void Request::append(const routing::Variable& variable, std::string& out) const 
     case Kind::kStatus:
       if (exchange.status() != 0) out += std::to_string(exchange.status());
       break;
+    case Kind::kRemoteUser: out += user; break;
     case Kind::kCapture: out += captures.group[variable.index]; break;
   }
 }
@@ -157,6 +159,7 @@ observe::AccessRecord Request::record(TimePoint ended) const {
   record.tls_version = exchange.connection().tls_version;
   record.user_agent = head.fields.get(http::FieldId::kUserAgent).value_or(std::string_view());
   record.referer = head.fields.get(http::FieldId::kReferer).value_or(std::string_view());
+  record.user = user;
   record.rate_limited = limit.limit;
   record.encoding = encoding;
   record.shielded = shielded;

@@ -49,6 +49,8 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view scheme() const { return exchange.connection().secure ? "https" : "http"; }
 
   LimitAnswer limit;  ///< what the route's rate limits say
+  std::string_view user;       ///< has proven to be that (basic_auth); empty: nobody has
+  std::string_view challenge;  ///< WWW-Authenticate of an answer that asks for credentials
 
   // For the log; handlers fill what they know.
   std::string_view upstream;

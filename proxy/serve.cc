@@ -127,8 +127,31 @@ Task<Result<>> act(Request& request, const Surroundings& surroundings) {
   return request.respond_error(500, "internal_error");
 }
 
+/// Null: everybody may come in.
+const Gate* gate_of(const Request& request) {
+  if (!request.route->gated) return nullptr;
+  return request.site->gates[static_cast<std::size_t>(request.route - request.site->routes.data())];
+}
+
+/// A password or a service is asked for.
+Task<Result<>> prove_and_act(Request& request, const Gate& gate, const Surroundings& surroundings) {
+  auto proving = prove(request, gate, surroundings.verifier);
+  const auto proven = co_await proving;
+  if (!proven) co_return proven.error();
+  if (!*proven) co_return Result<>();
+  auto acting = act(request, surroundings);
+  co_return co_await acting;
+}
+
+/// Step 8, behind the gate.
+Task<Result<>> enter(Request& request, const Surroundings& surroundings) {
+  const Gate* const gate = gate_of(request);
+  if (gate != nullptr && gate->asks()) return prove_and_act(request, *gate, surroundings);
+  return act(request, surroundings);
+}
+
 Task<Result<>> act_if(Admission admission, Request& request, const Surroundings& surroundings) {
-  if (admission == Admission::kPass) return act(request, surroundings);
+  if (admission == Admission::kPass) return enter(request, surroundings);
   if (admission == Admission::kDenied) return request.respond_error(503, "rate_limit_store");
   return respond_limited(request);
 }
@@ -166,11 +189,14 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
     return redirect_to_https(request, surroundings.https_port);
   }
 
-  if (const auto end = find_route(request, site); end != RouteWalk::End::kRoute) return respond_unrouted(request, end);
+  const auto end = find_route(request, site);
+  const Gate* const gate = end == RouteWalk::End::kRoute ? gate_of(request) : request.site->gate;
+  if (gate != nullptr && !admits(request, *gate)) return deny(request, observe::Denial::kAddress);
+  if (end != RouteWalk::End::kRoute) return respond_unrouted(request, end);
 
   exchange.limit_body(request.route->max_body);
   if (request.route->limit_set != 0) return act_within_limits(request, surroundings);
-  return act(request, surroundings);
+  return enter(request, surroundings);
 }
 
 Task<Result<>> refuse(Request& request, const http::Rejection& rejection) {

@@ -2,6 +2,7 @@
 // The path of a request, from a head that has been read to an answer that has been sent. Read serve.cc first.
 #pragma once
 
+#include "auth/verifier.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/request.h"
 
@@ -11,6 +12,7 @@ namespace headgate::proxy {
 struct Surroundings {
   Loop& loop;
   FileCache& files;
+  auth::Verifier& verifier;
   int https_port;  ///< of the first TLS listener; 0: there is none
 };
 

@@ -25,6 +25,10 @@ TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const 
       generation_(generation),
       compression_(metrics.compression->of(worker)),
       routes_(generation.series_count) {
+  for (const auto& site : generation.sites) {
+    const bool guarded = site.gate != nullptr || !site.gates.empty();
+    denials_.push_back(guarded ? &metrics.denials.cells(worker, {site.name}, generation.number) : nullptr);
+  }
   for (const auto& upstream : generation.config.upstreams) {
     first_targets_.push_back(static_cast<std::uint32_t>(targets_.size()));
     for (const auto& pool : upstream.pools) {
@@ -35,6 +39,11 @@ TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const 
       }
     }
   }
+}
+
+void TrafficMeter::count_denial(const Request& request, observe::Denial why) {
+  auto* const cells = denials_[static_cast<std::size_t>(request.site - generation_.sites.data())];
+  if (cells != nullptr) cells->denied[static_cast<std::size_t>(why)].add(1);
 }
 
 void TrafficMeter::count(const Request& request, Duration duration) {
@@ -87,6 +96,7 @@ void name_routes(observe::Metrics& metrics, const Generation& generation) {
   metrics.routes.name({}, generation.number);
   for (const auto& site : generation.sites) {
     metrics.routes.name({site.name, {}}, generation.number);
+    metrics.denials.name({site.name}, generation.number);
     for (const auto& route : site.routes) metrics.routes.name({site.name, route.name}, generation.number);
   }
 }

@@ -33,6 +33,9 @@ class TrafficMeter {
   /// What this worker has compressed.
   observe::CompressionCells& compression() { return compression_; }
 
+  /// A request that its site does not let in; in time counted by count(), too.
+  void count_denial(const Request& request, observe::Denial why);
+
   /// `server`: its number among all of the upstream's, in the order of the configuration.
   struct Target {
     observe::ServerCells* server;
@@ -50,6 +53,7 @@ class TrafficMeter {
   const Generation& generation_;
   observe::CompressionCells& compression_;
   std::vector<observe::RouteCells*> routes_;  // by CompiledSite::first_series; null until the first request
+  std::vector<observe::DenialCells*> denials_;  // by site; null for those that let everybody in
   std::vector<std::uint32_t> first_targets_;  // of each upstream
   std::vector<Target> targets_;
 };

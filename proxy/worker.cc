@@ -29,6 +29,7 @@ Worker::Worker(std::size_t index, Shared& shared)
       upstreams_(loop_, index, shared.monitor),
       shared_limits_(loop_, shared.limits,
                      [this](std::string host, std::uint16_t port) { return resolve(std::move(host), port); }),
+      verifier_(loop_, shared.passwords),
       accepting_(loop_),
       serving_(loop_),
       housekeeping_(loop_),
@@ -237,7 +238,7 @@ Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection
   bump(in_flight_, 1);
   const BusyConnection busy(exchange);
   Request request(exchange, generation_.get());
-  const Surroundings surroundings{loop_, files_, https_port_};
+  const Surroundings surroundings{loop_, files_, verifier_, https_port_};
   bool failed = false;
   try {
     if (rejection == nullptr) {

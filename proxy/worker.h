@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "auth/verifier.h"
 #include "base/line_limit.h"
 #include "base/loop.h"
 #include "base/task_group.h"
@@ -34,6 +35,7 @@ struct Shared {
   ConnectionCount& connections;
   std::shared_ptr<tls::TicketKeys> tickets;
   ratelimit::Stores& limits;
+  auth::PasswordThreads& passwords;
 };
 
 class Worker final : private http::Handler, private Acceptor::Sink {
@@ -96,6 +98,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   upstream::WorkerSide upstreams_;
   std::unique_ptr<upstream::NameResolver> names_;  // of the stores of rate limits; null until one has a name
   ratelimit::SharedStore shared_limits_;
+  auth::Verifier verifier_;
   WorkerGenerationRef generation_;
   int https_port_ = 0;
 

@@ -31,6 +31,7 @@ constexpr NamedVariable kPlainVariables[] = {
     {"pool", Kind::kPool},
     {"upstream_addr", Kind::kUpstreamAddr},
     {"status", Kind::kStatus},
+    {"remote_user", Kind::kRemoteUser},
 };
 
 constexpr NamedVariable kFamilies[] = {

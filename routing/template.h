@@ -32,6 +32,7 @@ struct Variable {
     kPool,
     kUpstreamAddr,
     kStatus,
+    kRemoteUser,
     kCapture,  // index 1..9
   };
   Kind kind;

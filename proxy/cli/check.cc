@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <system_error>
 
 #include <boost/version.hpp>
 
+#include "auth/users_file.h"
 #include "compress/library_versions.h"
 #include "config/load.h"
 #include "http/library_version.h"
@@ -48,8 +50,30 @@ void check_readable(const std::string& path, const std::string& what, const conf
   if (!std::ifstream(path)) out.errors.push_back({where, what + ": " + path + " cannot be read"});
 }
 
+/// Each file once, with all of its lines that are wrong.
+void check_users(config::Loaded& out) {
+  std::set<std::string> seen;
+  const auto check_one = [&](const config::BasicAuth& auth) {
+    if (auth.empty() || !seen.insert(auth.users_file).second) return;
+    for (const auto& problem : auth::UsersReading::of_file(auth.users_file).problems) {
+      if (problem.line == 0) {
+        out.errors.push_back({auth.position, "basic_auth.users_file: " + auth.users_file + " " + problem.what});
+      } else {
+        out.errors.push_back({{auth.users_file, problem.line, 1}, problem.what});
+      }
+    }
+  };
+  for (const config::Site& site : out.config.sites) {
+    if (site.basic_auth) check_one(*site.basic_auth);
+    for (const config::Route& route : site.routes) {
+      if (route.basic_auth) check_one(*route.basic_auth);
+    }
+  }
+}
+
 void check_files(config::Loaded& out) {
   check_roots(out);
+  check_users(out);
   check_readable(out.config.admin.token_file, "admin.token_file", out.config.admin.position, out);
   for (const config::Upstream& upstream : out.config.upstreams) {
     const std::string at = "upstreams." + upstream.name + ".tls.";

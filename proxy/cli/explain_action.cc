@@ -12,6 +12,7 @@
 #include "http/message.h"
 #include "http/path.h"
 #include "proxy/cli/explain_compress.h"
+#include "proxy/cli/explain_gate.h"
 #include "proxy/handlers/answers.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/handlers/static_files.h"
@@ -238,7 +239,9 @@ void explain_action(const config::Config& config, const config::Site& site, cons
                            ", head " + config::size_text(config.limits.max_header_bytes) + " (431) within " +
                            config::to_text(config.limits.header_timeout) + " (408), body idle " +
                            config::to_text(config.limits.body_idle_timeout));
+  explain_access(site, route, question);
   explain_rate_limits(config, route, question);
+  explain_proof(site, route);
   if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
     explain_proxy(config, route, *proxy, question);
   } else if (const auto* files = std::get_if<Rare<config::Static>>(&route.action)) {

@@ -155,6 +155,9 @@ void Question::append(const routing::Variable& variable, std::string& out) const
       out += captures.group[variable.index];
       break;
     // Known only when a request is served.
+    case Kind::kRemoteUser:
+      out += "$remote_user";
+      break;
     case Kind::kRequestId:
       out += "$request_id";
       break;

@@ -104,6 +104,37 @@ std::string_view forwarded_for(Request& request) {
 
 }  // namespace
 
+void add_forwarded_fields(Request& request, http::Fields& fields) {
+  const auto& head = request.exchange.request;
+  const bool listed = names_others(head.fields);
+  for (const auto& field : head.fields) {
+    if (stays_here(field, request.peer_trusted)) continue;
+    if (listed && head.fields.list_contains(FieldId::kConnection, field.name)) continue;
+    fields.add(field.id, field.name, field.value);
+  }
+  fields.add(FieldId::kXForwardedFor, "X-Forwarded-For", forwarded_for(request));
+  if (!fields.has(FieldId::kXForwardedProto)) {
+    fields.add(FieldId::kXForwardedProto, "X-Forwarded-Proto", request.scheme());
+  }
+  if (!fields.has(FieldId::kXForwardedHost) && !head.authority.empty()) {
+    fields.add(FieldId::kXForwardedHost, "X-Forwarded-Host", head.authority);
+  }
+  fields.add(FieldId::kXRequestId, "X-Request-Id", request.request_id);
+}
+
+void remove_alike(http::Fields& fields, std::string_view name) {
+  const auto same = [](char a, char b) {
+    const auto plain = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c == '_' ? '-' : c; };
+    return plain(a) == plain(b);
+  };
+  auto& list = fields.list();
+  list.erase(std::remove_if(list.begin(), list.end(),
+                            [&](const http::Field& field) {
+                              return std::equal(field.name.begin(), field.name.end(), name.begin(), name.end(), same);
+                            }),
+             list.end());
+}
+
 http::RequestHead upstream_request(Request& request) {
   const auto& head = request.exchange.request;
   http::RequestHead out;
@@ -116,21 +147,8 @@ http::RequestHead upstream_request(Request& request) {
   out.takes_trailers = head.fields.list_contains(FieldId::kTe, "trailers");
   // h2c would turn the connection into a second front door, past every route's rules.
   if (!http::list_has(head.upgrade, "h2c")) out.upgrade = head.upgrade;
-  const bool listed = names_others(head.fields);
-  for (const auto& field : head.fields) {
-    if (stays_here(field, request.peer_trusted)) continue;
-    if (listed && head.fields.list_contains(FieldId::kConnection, field.name)) continue;
-    out.fields.add(field.id, field.name, field.value);
-  }
   auto& fields = out.fields;
-  fields.add(FieldId::kXForwardedFor, "X-Forwarded-For", forwarded_for(request));
-  if (!fields.has(FieldId::kXForwardedProto)) {
-    fields.add(FieldId::kXForwardedProto, "X-Forwarded-Proto", request.scheme());
-  }
-  if (!fields.has(FieldId::kXForwardedHost) && !head.authority.empty()) {
-    fields.add(FieldId::kXForwardedHost, "X-Forwarded-Host", head.authority);
-  }
-  fields.add(FieldId::kXRequestId, "X-Request-Id", request.request_id);
+  add_forwarded_fields(request, fields);
   if (request.grpc && request.deadline != kNoDeadline) {
     // What has passed here (an upload that was waited for, a connect, an attempt that failed) the server has no more.
     const Duration left = request.deadline - request.exchange.loop().now();

@@ -212,7 +212,8 @@ class Edge {
     limits_.adopt(generation_->config, ratelimit::nanos_of(Clock::now()));
     access_log_.emplace(generation_->config.access_log);
     shared_.emplace(
-        Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>(), limits_});
+        Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>(), limits_,
+                           passwords_});
     listeners_ = bind_listeners(generation_->config.listeners, {}, 1);
     worker_ = std::make_unique<Worker>(0, *shared_);
     worker_->start(generation_, listeners_);
@@ -262,6 +263,7 @@ class Edge {
   Traffic traffic_{events_, [this] { monitor_.announce(); }};
   ConnectionCount connections_;
   ratelimit::Stores limits_;
+  auth::PasswordThreads passwords_;
   std::shared_ptr<const Generation> generation_;
   std::optional<observe::AccessLog> access_log_;
   std::optional<Shared> shared_;
