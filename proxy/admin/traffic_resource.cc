@@ -94,17 +94,29 @@ Traffic::Refusal apply(Traffic& traffic, const UpstreamPath& path, const Asked& 
   return std::nullopt;
 }
 
-/// An operator's word against a rollout's: who wants the split changed has to say what is to become of the rollout. Back
-/// is always possible, and ends it.
-std::optional<std::string> end_rollout(Instance& instance, const UpstreamPath& path, bool force) {
+bool has_pools(const config::Upstream& upstream, const Asked& asked) {
+  const auto has = [&](const std::string& name) {
+    return std::any_of(upstream.pools.begin(), upstream.pools.end(),
+                       [&](const auto& pool) { return pool.name == name; });
+  };
+  return (asked.pool.empty() || has(asked.pool)) &&
+         std::all_of(asked.weights.begin(), asked.weights.end(), [&](const auto& one) { return has(one.first); });
+}
+
+/// An operator's word against a rollout's: who wants the split changed has to say what is to become of the rollout.
+/// Back is always possible, and ends it. `saved` is set when it has ended.
+Traffic::Refusal end_rollout(Instance& instance, const UpstreamPath& path, const config::Upstream& upstream,
+                             const Asked& asked, bool& saved) {
   const auto status = instance.rollouts().status(path.upstream);
   if (!status || status->over()) return std::nullopt;
-  if (path.action != Action::kRollback && !force) {
-    return fmt::format("a rollout of '{}' is under way, at {:g} %: `rollout abort` or `rollout promote` it first; "
-                       "--force (\"force\": true) rolls it back and goes on",
-                       status->pool, status->percent);
+  const bool back = path.action == Action::kRollback;
+  if (!back && (!asked.force || !has_pools(upstream, asked))) {
+    return fmt::format(
+        "a rollout of '{}' is under way, at {:g} %: `rollout abort` or `rollout promote` it first; "
+        "--force (\"force\": true) rolls it back and goes on, to pools that there are",
+        status->pool, status->percent);
   }
-  instance.change_rollout([&](Rollouts& rollouts) { return rollouts.abort(path.upstream); });
+  saved = instance.change_rollout([&](Rollouts& rollouts) { return rollouts.abort(path.upstream); }).saved;
   return std::nullopt;
 }
 
@@ -143,16 +155,16 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
       refused = *refusal + "; --force (\"force\": true) switches all the same";
     }
   }
+  bool saved = true;
   bool conflict = false;
   const bool aborts = path.action == Action::kRollback && instance.rollouts().running(path.upstream);
   if (refused.empty() && path.action != Action::kNone) {
-    if (const auto refusal = end_rollout(instance, path, asked.force)) {
+    if (const auto refusal = end_rollout(instance, path, *upstream, asked, saved)) {
       conflict = true;
       status = 409;
       refused = *refusal;
     }
   }
-  bool saved = true;
   if (refused.empty() && path.action != Action::kNone && !aborts) {
     const auto changed = instance.overrides().change([&](Traffic& traffic) { return apply(traffic, path, asked); });
     saved = changed.saved;
