@@ -10,6 +10,9 @@ import subprocess
 import threading
 import unittest
 
+import grpc
+
+from grpc_echo import EchoClient, EchoServer
 from harness import PROGRAM, Lines, answer, wait_until
 from server_process import Traffic
 from test_admin_upstreams import EventReader
@@ -204,6 +207,43 @@ class Bad(RolloutTest):
         self.assertEqual(self.rollout(edge)["state"], "running")
 
 
+class Unavailable(EchoServer):
+    def fail(self, request, context):
+        context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+
+
+class Calls(RolloutTest):
+    def count(self, server):
+        """What green has counted after a call that went well and one that did not."""
+        self.addCleanup(server.close)
+        edge = self.gate(f"""
+            upstreams:
+              api:
+                scheme: h2c
+                pools:
+                  blue: {{ servers: ["127.0.0.1:1"] }}
+                  green: {{ servers: ["127.0.0.1:{server.port}"] }}
+                split: {{ blue: 1 }}
+                rollout: {{ steps: [100] }}
+            listeners: [{{ address: "127.0.0.1:0", h2c: true }}]
+            sites: [{{ routes: [{{ path: /*, proxy: api }}] }}]
+            """)
+        self.run_ok(edge, "rollout", "start", "api", "green")
+        client = EchoClient(edge.address)
+        self.addCleanup(client.close)
+        self.assertEqual(client.unary(b"hello", timeout=20), b"hello")
+        with self.assertRaises(grpc.RpcError):
+            client.fail(b"why", timeout=20)
+        edge.wait_access(count=2)
+        return self.rollout(edge)["since_start"]["new"]
+
+    def test_that_say_that_the_server_has_failed_are_errors(self):
+        self.assertEqual(self.count(Unavailable()), {"requests": 2, "errors": 1})
+
+    def test_that_say_that_the_caller_is_wrong_are_not(self):
+        self.assertEqual(self.count(EchoServer()), {"requests": 2, "errors": 0})
+
+
 class Waits(RolloutTest):
     def test_with_too_little_traffic_it_holds(self):
         edge = self.edge_with("steps: [50, 100], step_time: 10ms, max_step_time: 100ms")
@@ -259,7 +299,8 @@ class Waits(RolloutTest):
             refused = edge.command(*command)
             self.assertEqual(refused.returncode, 1, command)
             self.assertIn("a rollout of 'green' is under way, at 50 %", refused.stderr)
-        self.assertEqual(self.split_of(edge), {"blue": 50, "green": 50})
+        self.assertEqual(edge.command("split", "api", "gren=10", "--force").returncode, 1)
+        self.assertEqual(self.split_of(edge), {"blue": 50, "green": 50}, "a slip of the pen ends nothing")
         self.run_ok(edge, "split", "api", "green=10", "--force")
         self.assertEqual(self.split_of(edge), {"blue": 90, "green": 10})
         self.assertEqual(self.rollout(edge)["state"], "rolled_back")
