@@ -282,6 +282,10 @@ Task<headgate::Result<>> Attempt::download() {
     const auto flushed = co_await request_.flush();
     if (!flushed) co_return flushed.error();
   }
+  if (request_.encodes()) {
+    auto encoding = download_encoded();
+    co_return co_await encoding;
+  }
   for (unsigned pieces = 1;; ++pieces) {
     const auto piece = co_await next_piece();
     if (!piece) co_return piece.error();
@@ -290,6 +294,37 @@ Task<headgate::Result<>> Attempt::download() {
     if (!sent) co_return sent.error();
     if (last) co_return headgate::Result<>();
     if (origin_.body_finished()) co_return co_await request_.finish(&origin_.trailers());
+    if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
+  }
+}
+
+/// Through an encoder: what is at hand goes there together, since small steps cost more, and what is whole least.
+Task<headgate::Result<>> Attempt::download_encoded() {
+  ByteWriter gathered(exchange_.loop().buffers());
+  for (unsigned pieces = 1;; ++pieces) {
+    const auto piece = co_await next_piece();
+    if (!piece) co_return piece.error();
+    const bool finished = origin_.body_finished();
+    const bool fits = gathered.size() + piece->size() <= compress::EncoderStore::kWhole;
+    if (!fits && !gathered.empty()) {
+      const std::span<const char> earlier(gathered.data(), gathered.size());
+      const auto sent = co_await request_.write(earlier, false);
+      if (!sent) co_return sent.error();
+      gathered.clear();
+    }
+    std::span<const char> data = *piece;
+    if (fits && !(finished && gathered.empty())) {
+      // Asking for more takes the piece away, so it is copied before.
+      gathered.append({piece->data(), piece->size()});
+      data = {gathered.data(), gathered.size()};
+      if (!finished && pieces % kPiecesPerTurn != 0 && origin_.body_ready()) continue;
+    }
+    const bool last = finished && origin_.trailers().empty();
+    const auto sent = co_await request_.write(data, last);
+    if (!sent) co_return sent.error();
+    if (last) co_return headgate::Result<>();
+    if (finished) co_return co_await request_.finish(&origin_.trailers());
+    gathered.clear();
     if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
   }
 }

@@ -69,6 +69,7 @@ class Attempt : private http::Exchange::Onlooker {
   Task<headgate::Result<http::ResponseHead*>> await_head();
   Task<headgate::Result<>> download();
   int failed_call(const http::Fields& head) const;
+  Task<headgate::Result<>> download_encoded();
   Task<> switch_protocols(http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
   Task<headgate::Result<std::span<const char>>> await_piece();
