@@ -36,7 +36,7 @@ Request::Request(http::Exchange& e, WorkerGeneration* g) : exchange(e), generati
 Request::~Request() = default;
 
 std::string_view Request::expand(const routing::Template& text) {
-  if (text.is_constant()) return text.source();
+  if (text.is_constant()) return text.constant();
   std::string value;
   text.expand(*this, value);
   std::erase_if(value, [](char c) { return !may_stand_in_value(c); });

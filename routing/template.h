@@ -71,6 +71,8 @@ class Template {
   bool is_constant() const { return parts_.empty() || (parts_.size() == 1 && !parts_[0].is_variable); }
   bool empty() const { return parts_.empty(); }
   const std::string& source() const { return source_; }
+  /// What a constant one stands for: its source with "$$" read as a dollar sign.
+  const std::string& constant() const { return parts_.empty() ? source_ : parts_[0].literal; }
 
   /// Appends the text with the variables filled in.
   void expand(const Variables& values, std::string& out) const;

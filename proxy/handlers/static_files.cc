@@ -142,7 +142,7 @@ StaticFiles::Candidate StaticFiles::compile(const std::string& element) {
   const bool simple_tail = text.starts_with(kUri) && text.find('$', 1) == std::string::npos;
   if (pattern->is_constant()) {
     result.kind = Candidate::Kind::kConstant;
-    result.literal = pattern->source();
+    result.literal = pattern->constant();
     if (!result.literal.starts_with('/')) result.literal.insert(0, 1, '/');
   } else if (text == kUri) {
     result.kind = Candidate::Kind::kUri;

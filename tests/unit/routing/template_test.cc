@@ -35,6 +35,9 @@ TEST(Template, TextWithoutVariablesIsConstant) {
   auto dollar = Template::parse("5$$");
   ASSERT_TRUE(dollar);
   EXPECT_TRUE(dollar->is_constant());
+  EXPECT_EQ(dollar->constant(), "5$");
+  EXPECT_EQ(plain->constant(), "/index.html");
+  EXPECT_EQ(nothing->constant(), "");
   EXPECT_FALSE(Template::parse("$host")->is_constant());
 }
 
