@@ -12,9 +12,6 @@ namespace {
 // Whether a value leaves everything as it is without the feature. Texts have the environment filled in.
 using Inert = bool (*)(const Node& node, const std::string& text);
 
-bool never(const Node&, const std::string&) {
-  return false;
-}
 bool is_false(const Node&, const std::string& text) {
   return text == "false";
 }
@@ -48,11 +45,8 @@ struct Entry {
 constexpr Entry kNotAvailableYet[] = {
     {"redis.share_traffic_state", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
-    {"sites.*.security_headers", is_off, "strict"},
-    {"sites.*.error_pages", is_empty, "*"},
     {"sites.*.routes.*.static.pools", is_empty, "*"},
     {"sites.*.routes.*.static.split", is_empty, "*"},
-    {"sites.*.routes.*.cors", never, "*"},
     {"sites.*.routes.*.buffering", is_off, "request"},
     {"sites.*.routes.*.mirror", is_no_mirror, "*"},
 };

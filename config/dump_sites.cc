@@ -78,10 +78,15 @@ struct DumpAction {
 };
 
 void dump_cors(YamlWriter& out, const Cors& cors) {
+  if (cors.off) {
+    out.word("cors", "off");
+    return;
+  }
   out.begin_map("cors");
   out.texts("origins", cors.origins);
   out.texts("methods", cors.methods);
   out.texts("headers", cors.headers);
+  out.texts("expose_headers", cors.expose_headers);
   out.flag("credentials", cors.credentials);
   out.duration("max_age", cors.max_age);
   out.end_map();
@@ -164,6 +169,24 @@ void dump_route(YamlWriter& out, const Config& config, const Route& route) {
   out.end_map();
 }
 
+void dump_errors(YamlWriter& out, const Site& site) {
+  out.begin_map("error_pages", site.error_pages.empty());
+  for (const ErrorPage& page : site.error_pages) {
+    out.text(std::to_string(page.status) + (page.status < 10 ? "xx" : ""), page.path);
+  }
+  out.end_map();
+  out.flag("error_pages_intercept", site.error_pages_intercept);
+  if (!site.maintenance) return;
+  std::vector<std::string> except;
+  for (const PathPattern& path : site.maintenance->except) except.push_back(path.text + (path.prefix ? "*" : ""));
+  out.begin_map("maintenance");
+  out.networks("allow", site.maintenance->allow);
+  out.texts("except", except);
+  out.duration("retry_after", site.maintenance->retry_after);
+  out.text("message", site.maintenance->message);
+  out.end_map();
+}
+
 void dump_site(YamlWriter& out, const Config& config, const Site& site) {
   out.begin_map();
   out.texts("hosts", site.hosts);
@@ -174,9 +197,8 @@ void dump_site(YamlWriter& out, const Config& config, const Site& site) {
   out.header_changes("response_headers", site.response_headers);
   out.word("security_headers", site.strict_security_headers ? "strict" : "off");
   dump_compress(out, site.compress);
-  out.begin_map("error_pages", site.error_pages.empty());
-  for (const auto& [status, page] : site.error_pages) out.text(std::to_string(status), page);
-  out.end_map();
+  if (site.cors) dump_cors(out, *site.cors);
+  dump_errors(out, site);
   dump_who(out, site.access, site.basic_auth, site.forward_auth);
   out.begin_list("routes", site.routes.empty());
   for (const Route& route : site.routes) dump_route(out, config, route);

@@ -335,11 +335,13 @@ struct RouteTimeouts {
 };
 
 struct Cors {
-  std::vector<std::string> origins;
-  std::vector<std::string> methods;
+  std::vector<std::string> origins;  // serialised: "https://shop.example.com", "https://*.example.com"; "*": all
+  std::vector<std::string> methods;  // "*": whatever is asked for; so, too, of headers
   std::vector<std::string> headers;
+  std::vector<std::string> expose_headers;
   bool credentials = false;
-  seconds max_age = 0s;
+  seconds max_age = 0s;  // 0: the browser's own
+  bool off = false;      // of a route: none, whatever the site says
 };
 
 /// Of a site or a route, as the two that follow; a route's stands in place of its site's, also an empty one, which asks
@@ -429,6 +431,21 @@ struct Route {
   std::string name() const;  // what logs and explain call it: its paths as written, joined by ", ", or the regex
 };
 
+/// The page in place of a short answer of our own.
+struct ErrorPage {
+  int status = 0;  // from 400 on; 4 and 5: all of 4xx, of 5xx
+  std::string path;
+  Position position;
+};
+
+/// What holds while a site is closed by `headgate maintenance`.
+struct Maintenance {
+  std::vector<Cidr> allow;
+  std::vector<PathPattern> except;
+  seconds retry_after = 10min;  // 0: not told
+  std::string message;
+};
+
 struct Site {
   std::vector<std::string> hosts;  // lower case; "*.example.com" is a wildcard; empty: the default site
   std::vector<Address> listeners;  // empty: all
@@ -436,10 +453,13 @@ struct Site {
   HeaderChanges response_headers;
   bool strict_security_headers = false;
   std::optional<Compress> compress;
-  std::vector<std::pair<int, std::string>> error_pages;
   Rare<Access> access;
   Rare<BasicAuth> basic_auth;
   Rare<ForwardAuth> forward_auth;
+  Rare<Cors> cors;  // of routes that say nothing
+  std::vector<ErrorPage> error_pages;
+  bool error_pages_intercept = false;
+  Rare<Maintenance> maintenance;
   std::vector<Route> routes;
   Position position;
 

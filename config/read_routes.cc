@@ -172,23 +172,6 @@ void read_action(Section& section, Route& route) {
   }
 }
 
-void read_cors(Section& section, Route& route) {
-  const Node* node = section.find("cors");
-  if (node == nullptr) return;
-  Cors& cors = route.cors.change();
-  Section inner(section.reader(), *node, schema::kCors, section.path("cors"));
-  inner.texts("origins", cors.origins);
-  if (!inner.has("origins")) inner.require("origins");
-  inner.list("methods", "a method", parse_method, cors.methods);
-  inner.list("headers", "a header's name", parse_token, cors.headers);
-  inner.boolean("credentials", cors.credentials);
-  inner.duration("max_age", cors.max_age);
-  const bool everyone = std::find(cors.origins.begin(), cors.origins.end(), "*") != cors.origins.end();
-  if (everyone && cors.credentials) {
-    section.reader().error(*node->find("credentials"),
-                           inner.path("credentials") + ": expected false beside the origin \"*\", got 'true'");
-  }
-  inner.finish();
 }
 
 Parsed<double> parse_mirror_percent(std::string_view text) {
@@ -241,7 +224,7 @@ void read_rules(Section& section, Route& route) {
   auto response_headers = read_header_changes(section, "response_headers");
   if (!response_headers.empty()) route.response_headers = std::move(response_headers);
   if (auto compress = read_compress(section)) route.compress = *std::move(compress);
-  read_cors(section, route);
+  route.cors = read_cors(section);
   read_who(section, route.access, route.basic_auth, route.forward_auth);
   section.choice<Buffering>("buffering", route.buffering, {{"off", Buffering::kOff}, {"request", Buffering::kRequest}});
   read_mirror(section, route);

@@ -32,22 +32,6 @@ void read_site_listeners(Section& section, Site& site) {
   }
 }
 
-void read_error_pages(Section& section, Site& site) {
-  Reader& reader = section.reader();
-  for (const Node::Entry& entry : section.entries("error_pages", "a mapping of statuses to paths")) {
-    const auto status = parse_integer(entry.key, 400, 599);
-    if (!status) {
-      reader.out().errors.push_back(
-          {{reader.file(), entry.line, entry.column},
-           section.path("error_pages") + ": " + expected("a status from 400 to 599", entry.key).message});
-    }
-    const std::string at = join(section.path("error_pages"), entry.key);
-    const auto page = reader.text(*entry.value, at, TextRule::kLine, "a path such as /404.html");
-    if (page && !page->starts_with('/')) reader.mismatch(*entry.value, at, "a path such as /404.html");
-    if (page && status) site.error_pages.emplace_back(static_cast<int>(*status), *page);
-  }
-}
-
 Site read_site(Reader& reader, const Node& node, const std::string& path) {
   Site site;
   site.position = reader.position(node);
@@ -58,8 +42,11 @@ Site read_site(Reader& reader, const Node& node, const std::string& path) {
   site.response_headers = read_header_changes(section, "response_headers");
   section.choice<bool>("security_headers", site.strict_security_headers, {{"off", false}, {"strict", true}});
   if (auto compress = read_compress(section)) site.compress = *std::move(compress);
+  site.cors = read_cors(section);
+  if (site.cors && site.cors->off) site.cors = Rare<Cors>();
   read_error_pages(section, site);
   read_who(section, site.access, site.basic_auth, site.forward_auth);
+  read_maintenance(section, site);
   if (const Node* routes = section.find("routes")) {
     std::size_t index = 0;
     for (const Node* item : reader.elements(*routes, section.path("routes"), "a list of mappings")) {

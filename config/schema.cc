@@ -128,7 +128,8 @@ std::span<const Schema* const> all_schemas() {
                                    &kKeepalive, &kUpstreamTls,   &kRollout,   &kAbortOn,       &kRateLimit,
                                    &kSite,      &kHeaderChanges, &kCompress,  &kCompressLevel, &kRoute,
                                    &kRewrite,   &kRedirect,      &kRespond,   &kStatic,        &kRouteTimeouts,
-                                   &kCors,      &kAccess,        &kBasicAuth, &kForwardAuth,   &kMirror};
+                                   &kCors,      &kAccess,        &kBasicAuth, &kForwardAuth,   &kMirror,
+                                   &kMaintenance};
   return kAll;
 }
 

@@ -30,7 +30,7 @@ extern const Schema kTop, kIncluded, kLog, kAccessLog, kAdmin, kMetrics, kDns, k
 extern const Schema kUpstream, kPool, kServer, kSplitOverride, kSticky, kHealth, kEjection, kRetry, kUpstreamTimeouts,
     kKeepalive, kUpstreamTls, kRollout, kAbortOn, kRateLimit;
 extern const Schema kSite, kHeaderChanges, kCompress, kCompressLevel, kRoute, kRewrite, kRedirect, kRespond, kStatic,
-    kRouteTimeouts, kCors, kAccess, kBasicAuth, kForwardAuth, kMirror;
+    kRouteTimeouts, kCors, kAccess, kBasicAuth, kForwardAuth, kMirror, kMaintenance;
 }  // namespace schema
 
 /// All of them, in the order of the manual.

@@ -9,11 +9,16 @@ constexpr Key kSiteKeys[] = {
     {"hosts", "list of host names", "[]", "Exact names before `*.example.com`. Empty: the default site."},
     {"listeners", "list of addresses", "[]", "Those of `listeners` that this site answers on. Empty: all."},
     {"https", "redirect | off", "off", "redirect: 308 from plain to TLS."},
-    {"response_headers", "mapping", "", "On every answer of the site, the edge's own included."},
+    {"response_headers", "mapping", "",
+     "On every answer of the site, the edge's own included; then those of the route."},
     {"security_headers", "off | strict", "off",
      "HSTS, nosniff, frame and referrer rules; response_headers override them."},
+    {"cors", "mapping", "", "Cross-origin rules of all its routes but those with rules of their own."},
     {"compress", "off | on | mapping", "off", "Compress answers on their way. on: with the defaults of its keys."},
-    {"error_pages", "mapping of statuses to paths", "{}", "A path of this site for each status."},
+    {"error_pages", "mapping of statuses to paths", "{}",
+     "A path of this site for a status (404) or a class of them (4xx, 5xx), served from files by its own routes."},
+    {"error_pages_intercept", "boolean", "false", "error_pages also stand for errors that an upstream answers with."},
+    {"maintenance", "mapping", "", "What holds while `headgate maintenance on` has closed the site."},
     {"access", "mapping or off", "", "Who may, by address. A route's own stands in place of it."},
     {"basic_auth", "mapping or off", "", "Who may, by password. A route's own stands in place of it."},
     {"forward_auth", "mapping or off", "", "Who may, as a service says. A route's own stands in place of it."},
@@ -57,7 +62,7 @@ constexpr Key kRouteKeys[] = {
     {"request_headers", "mapping", "", "What the upstream gets. X-Forwarded-For, -Proto and -Host are set anyway."},
     {"response_headers", "mapping", "", "After those of the site."},
     {"compress", "off | on | mapping", "", "In place of the site's, the whole of it."},
-    {"cors", "mapping", "", "Cross-origin rules, preflights included."},
+    {"cors", "off | mapping", "", "Cross-origin rules, preflights included, in place of the site's."},
     {"access", "mapping or off", "", "Who may, by address. In place of the site's; `{}` or off: everybody."},
     {"basic_auth", "mapping or off", "", "Who may, by password. In place of the site's; off: without."},
     {"forward_auth", "mapping or off", "", "Who may, as a service says. In place of the site's; off: without."},
@@ -99,11 +104,21 @@ constexpr Key kRouteTimeoutsKeys[] = {
     {"idle", "duration", "", "Between two reads or writes."},
 };
 constexpr Key kCorsKeys[] = {
-    {"origins", "list of origins", "", "Who may; \"*\" for everyone. Required."},
-    {"methods", "list of methods", "[]", "Allowed methods."},
-    {"headers", "list of header names", "[]", "Allowed request fields."},
-    {"credentials", "boolean", "false", "Cookies may be sent."},
-    {"max_age", "duration", "0s", "How long a preflight is remembered."},
+    {"origins", "list of origins", "",
+     "Who may: https://shop.example.com, https://*.example.com (every name below it), or \"*\" for everyone. "
+     "Required."},
+    {"methods", "list of methods", "[]", "Allowed beside GET, HEAD and POST; \"*\": all."},
+    {"headers", "list of header names", "[]", "Allowed request fields; \"*\": all."},
+    {"expose_headers", "list of header names", "[]", "Fields of the answer that scripts may read."},
+    {"credentials", "boolean", "false", "Cookies and passwords may be sent. Not with the origin \"*\"."},
+    {"max_age", "duration", "0s", "How long a preflight is remembered; 0s: as long as the browser likes."},
+};
+constexpr Key kMaintenanceKeys[] = {
+    {"allow", "list of CIDRs", "[]", "Clients who pass; --allow adds to them."},
+    {"except", "list of paths", "[]",
+     "Paths that are served as always: /healthz, or /status/* for all that begins so."},
+    {"retry_after", "duration", "10m", "Told in Retry-After; 0s: nothing is. --retry-after goes first."},
+    {"message", "text", "\"\"", "A line of the short answer. --message goes first."},
 };
 constexpr Key kAccessKeys[] = {
     {"allow", "list of CIDRs", "[]", "Not empty: nobody else."},
@@ -149,7 +164,9 @@ const Schema kRespond{"sites.*.routes.*.respond", "sites.routes.respond", "", kR
 const Schema kStatic{"sites.*.routes.*.static", "sites.routes.static", "", kStaticKeys};
 const Schema kRouteTimeouts{"sites.*.routes.*.timeouts", "sites.routes.timeouts", "Without one the upstream's holds.",
                             kRouteTimeoutsKeys};
-const Schema kCors{"sites.*.routes.*.cors", "sites.routes.cors", "", kCorsKeys};
+const Schema kCors{"sites.*.routes.*.cors", "sites.routes.cors", "Of a route, or of a site for all its routes.",
+                   kCorsKeys};
+const Schema kMaintenance{"sites.*.maintenance", "sites.maintenance", "", kMaintenanceKeys};
 const Schema kAccess{"sites.*.routes.*.access", "sites.routes.access", "", kAccessKeys};
 const Schema kBasicAuth{"sites.*.routes.*.basic_auth", "sites.routes.basic_auth", "", kBasicAuthKeys};
 const Schema kForwardAuth{"sites.*.routes.*.forward_auth", "sites.routes.forward_auth",

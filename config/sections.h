@@ -35,6 +35,9 @@ void read_who(Section& section, Rare<Access>& access, Rare<BasicAuth>& basic, Ra
 /// (and an error) for what is none.
 std::optional<std::string> read_upstream_url(Reader& reader, const Node& node, const std::string& path,
                                              const std::string& text);
+Rare<Cors> read_cors(Section& parent);
+void read_error_pages(Section& section, Site& site);
+void read_maintenance(Section& section, Site& site);
 HeaderChanges read_header_changes(Section& parent, std::string_view key);
 /// `compress:` of a site or a route. Nothing: the key is absent; nothing inside: off.
 std::optional<std::optional<Compress>> read_compress(Section& parent);

@@ -26,6 +26,7 @@ inline constexpr std::string_view kServerText = "a server such as 127.0.0.1:3000
 inline constexpr std::string_view kResolverText = "a resolver such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:53";
 inline constexpr std::string_view kCidrText = "an address or a network such as 10.0.0.0/8, fd00::/8";
 inline constexpr std::string_view kStatusRangeText = "a status or a range of them such as 200 or 200-399";
+inline constexpr std::string_view kOriginText = "an origin such as https://shop.example.com, https://*.example.com";
 inline constexpr std::string_view kProxyText = "an upstream's name, or a URL such as http://127.0.0.1:3000";
 
 /// "expected WHAT, got 'TEXT'" (a long text is cut).
@@ -60,6 +61,9 @@ Parsed<std::string> parse_host(std::string_view text);   ///< of a site: lower c
 Parsed<std::string> parse_token(std::string_view text);  ///< RFC 9110 section 5.6.2: header names, cookie names
 Parsed<std::string> parse_method(std::string_view text);
 Parsed<std::string> parse_name(std::string_view text);  ///< of upstreams, pools, rate limits: [A-Za-z0-9._-]
+/// As a browser serialises one: scheme and host in lower case, without the port that the scheme implies. Also "*", and
+/// "https://*.example.com".
+Parsed<std::string> parse_origin(std::string_view text);
 Parsed<PathPattern> parse_path_pattern(std::string_view text);
 
 std::string to_text(milliseconds value);  ///< parse_duration's inverse, in the largest unit that is exact

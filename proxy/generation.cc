@@ -6,6 +6,8 @@
 #include <stdexcept>
 
 #include "observe/scorecard.h"
+#include "proxy/error_pages.h"
+#include "proxy/handlers/answers.h"
 #include "proxy/handlers/pool_choice.h"
 
 namespace headgate::proxy {
@@ -73,6 +75,22 @@ void compile_compress(const config::Site& site, CompiledSite& compiled) {
   }
 }
 
+Rare<ResponseRules> response_rules(const config::Route& route) {
+  if (!route.response_headers && !route.cors) return {};
+  ResponseRules rules;
+  rules.headers = HeaderRules(*route.response_headers);
+  if (route.cors) {
+    rules.which_cors = route.cors->off ? ResponseRules::Cors::kOff : ResponseRules::Cors::kOwn;
+    rules.cors = CorsPolicy(*route.cors);
+  }
+  return rules;
+}
+
+bool has_cors(const config::Site& site) {
+  return site.cors || std::any_of(site.routes.begin(), site.routes.end(),
+                                  [](const auto& route) { return route.cors && !route.cors->off; });
+}
+
 }  // namespace
 
 HeaderRules::HeaderRules(const config::HeaderChanges& changes)
@@ -83,7 +101,7 @@ CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& r
       strip_prefix(route.strip_prefix),
       max_body(route.max_body.value_or(whole.limits.max_body)),
       request_headers(compile(route.request_headers)),
-      response_headers(compile(route.response_headers)),
+      response(response_rules(route)),
       name(route.name()) {
   if (const auto* proxy = std::get_if<config::Proxy>(&route.action)) {
     action = Action::kProxy;
@@ -107,7 +125,12 @@ CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& r
 }
 
 CompiledSite::CompiledSite(const config::Config& whole, const config::Site& site)
-    : config(&site), https_redirect(site.https_redirect), name(site.name()) {
+    : config(&site),
+      https_redirect(site.https_redirect),
+      security_headers(site.strict_security_headers),
+      any_cors(has_cors(site)),
+      name(site.name()) {
+  if (site.cors) cors = CorsPolicy(*site.cors);
   if (!site.response_headers.empty()) response_headers = HeaderRules(site.response_headers);
   routes.reserve(site.routes.size());
   for (const auto& route : site.routes) routes.emplace_back(whole, route);
@@ -150,6 +173,7 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
   compile_limits();
   class_routes();
   gates.compile(config, sites);
+  find_error_pages();
   if (any_tls_listener(config, true) || any_tls_listener(config, false)) {
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }
@@ -202,6 +226,23 @@ void Generation::compile_limits() {
         made.policy += (made.policy.empty() ? "" : ", ") + limit.policy;
       }
     }
+  }
+}
+
+/// Once all routes are there.
+void Generation::find_error_pages() {
+  if (const auto lost = lost_error_pages(config, routes); !lost.empty()) {
+    throw std::invalid_argument(config::to_string(lost.front()));
+  }
+  for (std::size_t i = 0; i < sites.size(); ++i) {
+    if (config.sites[i].error_pages.empty()) continue;
+    auto pages = std::make_shared<ErrorPages>();
+    pages->intercept = config.sites[i].error_pages_intercept;
+    for (const auto& page : config.sites[i].error_pages) {
+      const auto& route = sites[i].routes[*route_of_page(config, routes, i, page.path)];
+      pages->add({page.status, route.files.get(), std::string(proxy::strip_prefix(page.path, route.strip_prefix))});
+    }
+    sites[i].error_pages = std::move(pages);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "compress/rules.h"
 #include "config/model.h"
 #include "http/exchange.h"
+#include "proxy/cors.h"
 #include "proxy/gate.h"
 #include "proxy/handlers/static_files.h"
 #include "proxy/limits.h"
@@ -44,6 +45,13 @@ struct HeaderRules {
   bool empty() const { return remove.empty() && set.empty() && add.empty(); }
 };
 
+/// What a route does to the heads of its answers.
+struct ResponseRules {
+  HeaderRules headers;
+  CorsPolicy cors;
+  enum class Cors : std::uint8_t { kOfSite, kOwn, kOff } which_cors = Cors::kOfSite;
+};
+
 /// An answer of the edge's own.
 struct FixedAnswer {
   int status = 0;
@@ -61,7 +69,7 @@ struct alignas(64) CompiledRoute {
   std::string_view strip_prefix;
   std::uint64_t max_body = 0;  ///< 0: no limit
   Rare<HeaderRules> request_headers;
-  Rare<HeaderRules> response_headers;
+  Rare<ResponseRules> response;
   std::unique_ptr<const StaticFiles> files;  ///< of a static
   std::uint32_t upstream = 0;                ///< of a proxy: index in config.upstreams
   Action action = Action::kNone;
@@ -78,6 +86,8 @@ struct alignas(64) CompiledRoute {
   Rare<FixedAnswer> answer;           ///< of a redirect or a respond
 };
 
+class ErrorPages;
+
 struct CompiledSite {
   CompiledSite(const config::Config& whole, const config::Site& site);
   const config::Site* config;
@@ -87,9 +97,13 @@ struct CompiledSite {
   std::map<const CompiledRoute*, compress::Rules> own_compress;  ///< of the routes that have their own
   const Gate* gate = nullptr;      ///< of what finds no route; null: everybody may come in
   std::vector<const Gate*> gates;  ///< of each route; empty where none has one
+  Rare<CorsPolicy> cors;
   bool https_redirect;
+  bool security_headers;
+  bool any_cors;  ///< its own, or that of some route
   std::uint32_t first_series = 0;  ///< in TrafficMeter: of what found no route; its routes follow
   std::string name;
+  std::shared_ptr<const ErrorPages> error_pages;  ///< null: none
 };
 
 /// Of a route that compresses.
@@ -140,6 +154,7 @@ class Generation {
  private:
   void compile_limits();
   void class_routes();
+  void find_error_pages();
   void check_tls() const;
 };
 

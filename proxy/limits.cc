@@ -324,14 +324,14 @@ Task<Result<>> respond_limited(Request& request) {
         answer.retry_after.empty() ? std::string_view() : arena.join({", \"retry_after\": ", answer.retry_after});
     const auto body =
         arena.join({R"({"error": {"code": "rate_limited", "message": "too many requests")", after, "}}\n"});
-    return request.respond(head, body);
+    return request.respond_refusal(head, body);
   }
   const auto number = arena.copy(std::to_string(answer.status));
   const auto after =
       answer.retry_after.empty()
           ? std::string_view()
           : arena.join({"Try again in ", answer.retry_after, answer.retry_after == "1" ? " second.\n" : " seconds.\n"});
-  return request.respond(head, arena.join({number, " ", http::reason_phrase(answer.status), "\n", after}));
+  return request.respond_refusal(head, arena.join({number, " ", http::reason_phrase(answer.status), "\n", after}));
 }
 
 }  // namespace headgate::proxy

@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "proxy/connection.h"
+#include "proxy/error_pages.h"
 #include "proxy/generation.h"
 #include "proxy/grpc.h"
+#include "proxy/security_headers.h"
 #include "proxy/traffic_plan.h"
 #include "routing/query.h"
 
@@ -48,8 +50,22 @@ void Request::apply_response_headers(http::ResponseHead& head) {
   if (!set_cookie.empty()) head.fields.add(http::FieldId::kSetCookie, "Set-Cookie", set_cookie);
   if (!limit.policy.empty()) tell_limits(limit, head.fields);
   if (!challenge.empty()) head.fields.add(http::FieldId::kWwwAuthenticate, "WWW-Authenticate", challenge);
-  if (site != nullptr && site->response_headers) apply(*site->response_headers, *this, head.fields);
-  if (route != nullptr && route->response_headers) apply(*route->response_headers, *this, head.fields);
+  if (site == nullptr) return;
+  if (site->any_cors) {
+    if (const auto* const policy = cors()) policy->apply(exchange.request.fields, head.fields, exchange.arena());
+  }
+  if (site->security_headers) add_strict_headers(exchange.connection().secure, head.fields);
+  // Last, so that they have the last word.
+  if (site->response_headers) apply(*site->response_headers, *this, head.fields);
+  if (route != nullptr && route->response) apply(route->response->headers, *this, head.fields);
+}
+
+const CorsPolicy* Request::cors() const {
+  using Cors = ResponseRules::Cors;
+  if (route != nullptr && route->response && route->response->which_cors != Cors::kOfSite) {
+    return route->response->which_cors == Cors::kOwn ? &route->response->cors : nullptr;
+  }
+  return site != nullptr && site->cors ? &*site->cors : nullptr;
 }
 
 void Request::start(http::ResponseHead& head) {
@@ -67,22 +83,34 @@ Task<Result<>> Request::respond(http::ResponseHead& head, std::span<const char> 
   return exchange.respond(head, body);
 }
 
+Task<Result<>> Request::respond_refusal(http::ResponseHead& head, std::span<const char> body) {
+  if (site != nullptr && site->error_pages) {
+    if (auto page = error_page(*this, head.status)) return respond_page(*this, head, *std::move(page));
+  }
+  return respond(head, body);
+}
+
 Task<Result<>> Request::respond_error(int status, const char* reason, std::string_view detail) {
+  http::ResponseHead head;
+  head.status = status;
+  return respond_error(head, reason, detail);
+}
+
+Task<Result<>> Request::respond_error(http::ResponseHead& head, const char* reason, std::string_view detail) {
   error = reason;
   if (exchange.response_started()) {
     exchange.abort();
     return Result<>();
   }
+  const int status = head.status;
   if (grpc) return respond_grpc_error(status, reason, detail);
-  http::ResponseHead head;
-  head.status = status;
   head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
   head.fields.add(http::FieldId::kCacheControl, "Cache-Control", "no-store");
   auto& arena = exchange.arena();
   const auto number = arena.copy(std::to_string(status));
   auto body = arena.join({number, " ", http::reason_phrase(status), "\n"});
   if (!detail.empty()) body = arena.join({body, detail, "\n"});
-  return respond(head, body);
+  return respond_refusal(head, body);
 }
 
 Task<Result<>> Request::respond_grpc_error(int status, const char* reason, std::string_view detail) {

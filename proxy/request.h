@@ -21,6 +21,8 @@
 
 namespace headgate::proxy {
 
+class CorsPolicy;
+class FileCache;
 struct CompiledRoute;
 struct CompiledSite;
 struct Trial;
@@ -36,6 +38,7 @@ class Request final : public routing::Variables, public RoutePlace {
 
   http::Exchange& exchange;
   const WorkerGenerationRef generation;
+  FileCache* files = nullptr;  ///< the worker's, for error pages; null: none are sent
 
   const CompiledSite* site = nullptr;    ///< null until found
   const CompiledRoute* route = nullptr;  ///< null until found
@@ -68,7 +71,11 @@ class Request final : public routing::Variables, public RoutePlace {
   bool trial_is_new = false;  ///< it was sent to the new pool
   bool shielded = false;      ///< that failed, and another pool answered
 
-  /// As Exchange::start and respond, after the site's and the route's response_headers have been applied to `head`.
+  /// The rules for its answer: the route's, or the site's; null: none.
+  const CorsPolicy* cors() const;
+
+  /// As Exchange::start and respond, after what the site and the route say of every answer's head (CORS,
+  /// security_headers, response_headers) has been applied to `head`.
   void start(http::ResponseHead& head);
   /// `forms`: where what is encoded of this body is kept, and found by the next; stays as long as the body.
   Task<Result<>> respond(http::ResponseHead& head, std::span<const char> body, compress::KeptForms* forms = nullptr);
@@ -96,10 +103,16 @@ class Request final : public routing::Variables, public RoutePlace {
   /// The route has a say about compression.
   bool compresses() const;
 
-  /// A short plain answer of our own, with the reason for the log. `detail` is a sentence for the client and lives
-  /// during the call. When a response has begun it is broken off instead. To a call of gRPC: a trailers-only answer
-  /// with the status of gRPC that stands for this one.
+  /// As respond, of an answer of our own that is an error: the site's error page goes in place of `body` and of what
+  /// `head` says of it, where there is one for this status and this client.
+  Task<Result<>> respond_refusal(http::ResponseHead& head, std::span<const char> body);
+
+  /// A short plain answer of our own, or an error page, with the reason for the log. `detail` is a sentence for the
+  /// client and lives during the call. When a response has begun it is broken off instead. To a call of gRPC: a
+  /// trailers-only answer with the status of gRPC that stands for this one.
   Task<Result<>> respond_error(int status, const char* reason, std::string_view detail = {});
+  /// With the status and the fields of a head.
+  Task<Result<>> respond_error(http::ResponseHead& head, const char* reason, std::string_view detail = {});
 
   /// Ends an answer that cannot be completed: broken off, so that nobody takes it for the whole. Where `in_trailers`,
   /// for a call of gRPC whose server has begun to answer, the stream ends in order with the status that the failure

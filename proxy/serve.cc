@@ -65,14 +65,38 @@ bool settle_path(Request& request, http::PathError& error) {
   return true;
 }
 
-/// Steps 5 and 6 of the path: the route, and its rewrites.
-RouteWalk::End find_route(Request& request, std::size_t site) {
+/// Steps 5 and 6 of the path: the route of a request with this method, and its rewrites.
+RouteWalk::End find_route(Request& request, std::size_t site, std::string_view method) {
   const auto& generation = *request.generation->shared;
   const auto& head = request.exchange.request;
   RouteWalk walk{generation.routes, *request.site->config, site, request, request.exchange.arena()};
-  const auto end = walk.run({head.method_name, {}, {}, &head.fields, request.client}, request);
+  const auto end = walk.run({method, {}, {}, &head.fields, request.client}, request);
   if (walk.route != routing::RouteTable::kNone) request.route = &request.site->routes[walk.route];
   return end;
+}
+
+/// A preflight asks for the route of the request that it announces. False: it is an OPTIONS like any other, since CORS
+/// is left to the application there.
+bool is_preflight(Request& request, std::size_t site) {
+  const auto& head = request.exchange.request;
+  const auto announced = announced_method(head.method_name, head.fields);
+  if (!announced) return false;
+  const RoutePlace place = request;
+  find_route(request, site, *announced);
+  if (request.cors() != nullptr) return true;  // of the site, where there is no route
+  static_cast<RoutePlace&>(request) = place;
+  request.route = nullptr;
+  return false;
+}
+
+Task<Result<>> respond_preflight(Request& request) {
+  const auto& policy = *request.cors();
+  const auto& asked = request.exchange.request.fields;
+  http::ResponseHead head;
+  head.status = 204;
+  policy.answer_preflight(asked, head.fields, request.exchange.arena());
+  if (!policy.allows(asked)) request.error = "cors_origin";
+  return request.respond(head, {});
 }
 
 /// The answer when there is no route to take.
@@ -189,7 +213,11 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
     return redirect_to_https(request, surroundings.https_port);
   }
 
-  const auto end = find_route(request, site);
+  // Before everything that a request may be refused for: a preflight comes without cookies and passwords.
+  if (exchange.request.method == http::Method::kOptions && request.site->any_cors && is_preflight(request, site)) {
+    return respond_preflight(request);
+  }
+  const auto end = find_route(request, site, exchange.request.method_name);
   const Gate* const gate = end == RouteWalk::End::kRoute ? gate_of(request) : request.site->gate;
   if (gate != nullptr && !admits(request, *gate)) return deny(request, observe::Denial::kAddress);
   if (end != RouteWalk::End::kRoute) return respond_unrouted(request, end);

@@ -238,6 +238,7 @@ Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection
   bump(in_flight_, 1);
   const BusyConnection busy(exchange);
   Request request(exchange, generation_.get());
+  request.files = &files_;
   const Surroundings surroundings{loop_, files_, verifier_, https_port_};
   bool failed = false;
   try {

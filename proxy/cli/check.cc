@@ -16,6 +16,8 @@
 #include "proxy/cli/commands.h"
 #include "proxy/cli/config_file.h"
 #include "proxy/cli/options.h"
+#include "proxy/error_pages.h"
+#include "routing/route_table.h"
 #include "tls/certificates.h"
 #include "tls/library_version.h"
 
@@ -71,9 +73,18 @@ void check_users(config::Loaded& out) {
   }
 }
 
+void check_error_pages(config::Loaded& out) {
+  const auto& sites = out.config.sites;
+  if (std::all_of(sites.begin(), sites.end(), [](const auto& site) { return site.error_pages.empty(); })) return;
+  const routing::RouteTable routes(out.config);
+  auto lost = proxy::lost_error_pages(out.config, routes);
+  std::move(lost.begin(), lost.end(), std::back_inserter(out.errors));
+}
+
 void check_files(config::Loaded& out) {
   check_roots(out);
   check_users(out);
+  check_error_pages(out);
   check_readable(out.config.admin.token_file, "admin.token_file", out.config.admin.position, out);
   for (const config::Upstream& upstream : out.config.upstreams) {
     const std::string at = "upstreams." + upstream.name + ".tls.";

@@ -7,8 +7,10 @@
 #include "proxy/cli/commands.h"
 #include "proxy/cli/config_file.h"
 #include "proxy/cli/explain_action.h"
+#include "proxy/cli/explain_headers.h"
 #include "proxy/cli/options.h"
 #include "proxy/cli/question.h"
+#include "proxy/cors.h"
 #include "routing/route_table.h"
 
 namespace headgate::cli {
@@ -141,6 +143,29 @@ const config::Route* explain_route(const config::Config& config, const routing::
   return nullptr;
 }
 
+/// As `serve` finds the route of a preflight. True: that is what the request is, and all has been told.
+bool explain_if_preflight(const config::Config& config, const routing::RouteTable& table, std::size_t index,
+                          Question& question, Arena& arena) {
+  const config::Site& site = config.sites[index];
+  const auto announced = proxy::announced_method(question.method, question.fields);
+  if (!announced) return false;
+  const proxy::RoutePlace before = question;
+  auto view = question.view();
+  view.method = *announced;
+  proxy::RouteWalk walk{table, site, index, question, arena};
+  walk.run(view, question);
+  const bool found = walk.route != routing::RouteTable::kNone;
+  const config::Route* const route = found ? &site.routes[walk.route] : nullptr;
+  if (proxy::cors_of(site, route) == nullptr) {
+    static_cast<proxy::RoutePlace&>(question) = before;
+    return false;
+  }
+  const std::string name = found ? route->name() + place(route->position) : "none";
+  print_line("route", name + ", as for " + std::string(*announced));
+  explain_preflight(site, route, question);
+  return true;
+}
+
 }  // namespace
 
 int explain(const Options& options) {
@@ -166,8 +191,12 @@ int explain(const Options& options) {
   if (explain_redirect_to_https(config, config.sites[site], question)) return kDone;
   BufferPool buffers;
   Arena arena(buffers);
+  if (explain_if_preflight(config, table, site, question, arena)) return kDone;
   if (const config::Route* route = explain_route(config, table, site, question, arena)) {
     explain_action(config, config.sites[site], *route, question);
+  } else {
+    explain_response_headers(config.sites[site], nullptr, question);
+    explain_errors(config.sites[site]);
   }
   return kDone;
 }

@@ -13,6 +13,7 @@
 #include "http/path.h"
 #include "proxy/cli/explain_compress.h"
 #include "proxy/cli/explain_gate.h"
+#include "proxy/cli/explain_headers.h"
 #include "proxy/handlers/answers.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/handlers/static_files.h"
@@ -256,8 +257,8 @@ void explain_action(const config::Config& config, const config::Site& site, cons
     for (const auto& [name, value] : respond->headers) print_line("", name + ": " + question.expand(value));
   }
   explain_compress(site, route);
-  print_changes("response", "site", site.response_headers, question);
-  print_changes("response", "route", *route.response_headers, question);
+  explain_response_headers(site, &route, question);
+  explain_errors(site);
 }
 
 }  // namespace headgate::cli

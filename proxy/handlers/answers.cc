@@ -58,6 +58,8 @@ Task<Result<>> respond_fixed(Request& request) {
   if (!body.empty() && !head.fields.has(http::FieldId::kContentType)) {
     head.fields.add(http::FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
   }
+  // An error that has nothing to say leaves that to the site.
+  if (head.status >= 400 && body.empty()) return request.respond_refusal(head, body);
   return request.respond(head, body);
 }
 

@@ -14,6 +14,8 @@ namespace {
 constexpr Duration kTunnelIdle = std::chrono::hours(1);
 /// Pieces of a body that one exchange moves before the others have their turn.
 constexpr unsigned kPiecesPerTurn = 16;
+/// Of the content of an answer that a page of ours stands for.
+constexpr std::size_t kMostDropped = 64 * 1024;
 /// An origin that is silent for this long has its client watched: nobody may be there any more to hear the answer.
 /// Until then even a client that closes its half after the request, as simple ones do, gets it. HTTP/2 tells the two
 /// apart: there its reset is heard at once.
@@ -105,6 +107,9 @@ Task<Attempt::Result> Attempt::run() {
     result.status = (*head)->status;
   } else if ((*head)->status == 101) {
     co_await switch_protocols(**head);
+  } else if (auto page = error_page_for_upstream(request_, (*head)->status)) {
+    auto replacing = replace(**head, *std::move(page));
+    co_await replacing;
   } else {
     // Failures after the head are broken off here: nothing is left to answer then.
     retrying_.body.drop();
@@ -326,6 +331,22 @@ Task<headgate::Result<>> Attempt::download_encoded() {
     if (finished) co_return co_await request_.finish(&origin_.trailers());
     gathered.clear();
     if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
+  }
+}
+
+/// The site's page in place of an error's own content, of which what has come already is read, so that the connection
+/// can be used again.
+Task<> Attempt::replace(http::ResponseHead& head, ErrorPageFile page) {
+  retrying_.body.drop();
+  if (const auto kept = head.fields.get(http::FieldId::kKeepAlive)) lease_.told_keep_alive(*kept);
+  remove_hop_by_hop(head.fields, false);
+  auto sending = respond_page(request_, head, std::move(page));
+  co_await sending;
+  std::size_t dropped = 0;
+  while (!origin_.body_finished() && origin_.body_ready() && dropped < kMostDropped) {
+    const auto piece = co_await origin_.read_body(kNoDeadline);
+    if (!piece) break;
+    dropped += piece->size();
   }
 }
 

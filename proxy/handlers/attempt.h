@@ -4,6 +4,7 @@
 #pragma once
 
 #include "http/client_exchange.h"
+#include "proxy/error_pages.h"
 #include "proxy/handlers/body_copy.h"
 #include "proxy/request.h"
 #include "proxy/traffic_meter.h"
@@ -70,6 +71,7 @@ class Attempt : private http::Exchange::Onlooker {
   Task<headgate::Result<>> download();
   int failed_call(const http::Fields& head) const;
   Task<headgate::Result<>> download_encoded();
+  Task<> replace(http::ResponseHead& head, ErrorPageFile page);
   Task<> switch_protocols(http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
   Task<headgate::Result<std::span<const char>>> await_piece();

@@ -177,7 +177,7 @@ Task<Result<>> refuse_with_field(Request& request, const StaticPlan& plan) {
   }
   auto& arena = request.exchange.arena();
   const auto number = std::to_string(plan.status);
-  return request.respond(head, arena.join({number, " ", http::reason_phrase(plan.status), "\n"}));
+  return request.respond_refusal(head, arena.join({number, " ", http::reason_phrase(plan.status), "\n"}));
 }
 
 /// The answers without a file: a page of ours, a redirect, OPTIONS.

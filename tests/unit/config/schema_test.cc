@@ -75,6 +75,7 @@ const std::map<std::string_view, std::string>& surroundings() {
       {"sites.*.routes.*.basic_auth", kSite + "respond: {}, basic_auth: { @ } } ] } ]"},
       {"sites.*.routes.*.forward_auth", "upstreams: { a: { servers: [ '127.0.0.1:1' ] } }\n" + kSite +
                                             "respond: {}, forward_auth: { upstream: a, @ } } ] } ]"},
+      {"sites.*.maintenance", "sites: [ { maintenance: { @ } } ]"},
       {"sites.*.routes.*.mirror", kSite + "proxy: http://127.0.0.1:1, mirror: { @ } } ] } ]"}};
   return kTexts;
 }
