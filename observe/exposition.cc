@@ -164,6 +164,17 @@ void write_spills(const Family& family, const Snapshot& now, std::size_t item, P
   out.sample(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
 }
 
+// --- by site --------------------------------------------------------------------------------------------------------
+
+std::size_t sites(const Snapshot& now) {
+  return std::min(now.figures.sites.size(), ProgramFigures::kMostSites);
+}
+
+void write_maintenance(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& [site, closed] = now.figures.sites[item];
+  out.sample(family.name, {{"site", site}}, std::uint64_t{closed});
+}
+
 // --- by listener ----------------------------------------------------------------------------------------------------
 
 std::size_t listeners(const Snapshot& now) {
@@ -343,6 +354,7 @@ constexpr Family kFamilies[] = {
      write_rollout<&RolloutFigures::shielded>},
     {"headgate_upstream_spills_total", "counter", "Requests from a pool in which no server was well.", pools,
      write_spills},
+    {"headgate_maintenance", "gauge", "1 while the site is in maintenance.", sites, write_maintenance},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
     {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
      write_http2_protections},

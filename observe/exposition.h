@@ -49,6 +49,10 @@ struct ProgramFigures {
   std::vector<PoolState> pools;      ///< likewise; Metrics::kMostPools
   std::vector<RolloutFigures> rollouts;  ///< likewise
 
+  /// By name, and whether it is in maintenance; at most kMostSites are told.
+  std::vector<std::pair<std::string, bool>> sites;
+  static constexpr std::size_t kMostSites = 1000;
+
   // of the process; a negative number: the system did not tell
   double started_at = 0;  ///< seconds since 1970
   double cpu_seconds = 0;

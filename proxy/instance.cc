@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <set>
 #include <system_error>
 
 #include <malloc.h>
@@ -96,6 +97,17 @@ void take_rollouts(const Rollouts& rollouts, observe::ProgramFigures& figures) {
   }
 }
 
+/// Of each name once; closed ones first, so that a bound leaves out others.
+void take_closures(const config::Config& config, const Closures& closed, observe::ProgramFigures& figures) {
+  std::set<std::string> names;
+  for (const auto& site : config.sites) names.insert(site.name());
+  for (const bool wanted : {true, false}) {
+    for (const auto& name : names) {
+      if (closed.contains(name) == wanted) figures.sites.emplace_back(name, wanted);
+    }
+  }
+}
+
 /// What a reload cannot change.
 std::vector<std::string> unchanged_until_restart(const config::Config& now, const config::Config& next) {
   std::vector<std::string> keys;
@@ -160,7 +172,8 @@ Instance::Instance(std::string config_file, config::Config config)
       monitor_(worker_count(config), config.dns, events_),
       traffic_(events_, [this] { monitor_.announce(); }),
       rollouts_(traffic_, events_, worker_count(config)),
-      overrides_(monitor_, traffic_, rollouts_),
+      maintenance_(events_, [this](const auto& closed) { tell_closures(closed); }),
+      overrides_(monitor_, traffic_, rollouts_, maintenance_),
       generation_(std::make_shared<const Generation>(1, std::move(config), monitor_, traffic_)),
       house_alarm_(loop_),
       rollout_alarm_(loop_),
@@ -218,11 +231,17 @@ void Instance::adopt_limits(const Generation& generation) {
   limits_.adopt(generation.config, ratelimit::nanos_of(Clock::now()));
 }
 
+void Instance::tell_closures(const std::shared_ptr<const Closures>& closed) {
+  if (workers_ended_) return;
+  for (auto& worker : workers_) worker->close_sites(closed);
+}
+
 void Instance::start_workers() {
   adopt_limits(*generation_);
   const auto count = worker_count(generation_->config);
   for (std::size_t i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(i, shared_));
+    workers_.back()->close_sites(maintenance_.plan());
     workers_.back()->start(generation_, listeners_);
   }
   for (const auto& listener : listeners_) listener->fds.clear();
@@ -390,6 +409,7 @@ observe::Exposition Instance::exposition() {
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
   take_server_states(monitor_, traffic_, figures);
   take_rollouts(rollouts_, figures);
+  take_closures(generation_->config, maintenance_.closed(), figures);
   figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
   figures.cpu_seconds = process_cpu_seconds();
   figures.resident_bytes = process_resident_bytes();
@@ -423,6 +443,7 @@ StatusFacts Instance::status() {
   }
   for (auto& one : monitor_.ejections()) facts.ejections[{one.upstream, one.pool, one.server}] = one.count;
   facts.drains = monitor_.drains();
+  facts.closed = maintenance_.closed();
   for (const auto& upstream : generation_->config.upstreams) {
     if (const auto status = traffic_.status(upstream.name)) facts.splits[upstream.name] = *status;
   }

@@ -11,6 +11,7 @@
 #include "observe/exposition.h"
 #include "proxy/admin/status_json.h"
 #include "proxy/listener_sockets.h"
+#include "proxy/maintenance.h"
 #include "proxy/overrides.h"
 #include "proxy/rollouts.h"
 #include "proxy/worker.h"
@@ -60,6 +61,7 @@ class Instance {
     bool saved = false;
   };
   RolloutChange change_rollout(const std::function<Rollouts::Refused(Rollouts&)>& what);
+  const Maintenance& maintenance() const { return maintenance_; }
   /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
   Task<> workers_told();
   std::uint64_t connections() const { return connections_.total(); }
@@ -72,6 +74,7 @@ class Instance {
 
   void prepare_state_dir();
   void start_workers();
+  void tell_closures(const std::shared_ptr<const Closures>& closed);
   void adopt_limits(const Generation& generation);
   void announce(const BoundListeners& listeners) const;
   void start_admin();
@@ -92,6 +95,7 @@ class Instance {
   upstream::Monitor monitor_;
   Traffic traffic_;
   Rollouts rollouts_;
+  Maintenance maintenance_;
   Overrides overrides_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them

@@ -50,6 +50,42 @@ std::optional<std::vector<Traffic::Saved>> read_traffic(const json& listed) {
   return all;
 }
 
+json closures_json(const Closures& closed) {
+  json sites = json::array();
+  for (const auto& [site, closure] : closed) {
+    json told = {{"site", site}, {"since", closure.since}, {"allow", json::array()}, {"message", closure.message}};
+    if (closure.retry_after) told["retry_after_s"] = closure.retry_after->count();
+    for (const auto& network : closure.allow) told["allow"].push_back(network.to_string());
+    sites.push_back(std::move(told));
+  }
+  return sites;
+}
+
+std::optional<Closures> read_closures(const json& listed) {
+  if (!listed.is_array()) return std::nullopt;
+  Closures closed;
+  for (const auto& one : listed) {
+    auto site = text_at(one, "site");
+    const json since = site ? one.value("since", json()) : json();
+    const json allow = site ? one.value("allow", json::array()) : json();
+    if (!site || !since.is_number_integer() || !allow.is_array()) return std::nullopt;
+    Closure closure;
+    closure.since = since.get<std::int64_t>();
+    closure.message = text_at(one, "message").value_or(std::string());
+    if (one.contains("retry_after_s")) {
+      if (!one["retry_after_s"].is_number_unsigned()) return std::nullopt;
+      closure.retry_after = std::chrono::seconds(one["retry_after_s"].get<std::uint32_t>());
+    }
+    for (const auto& text : allow) {
+      const auto network = text.is_string() ? Cidr::parse(text.get<std::string>()) : std::nullopt;
+      if (!network) return std::nullopt;
+      closure.allow.push_back(*network);
+    }
+    closed.insert_or_assign(*std::move(site), std::move(closure));
+  }
+  return closed;
+}
+
 }  // namespace
 
 std::string overrides_text(const SavedOverrides& saved) {
@@ -63,6 +99,7 @@ std::string overrides_text(const SavedOverrides& saved) {
     document["traffic"].push_back(std::move(told));
   }
   if (!saved.rollouts.empty()) document["rollouts"] = saved_rollouts_json(saved.rollouts);
+  if (!saved.closed.empty()) document["maintenance"] = closures_json(saved.closed);
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -72,8 +109,9 @@ std::optional<SavedOverrides> read_overrides(std::string_view text) {
   auto drains = read_drains(document.value("drained", json::array()));
   auto traffic = read_traffic(document.value("traffic", json::array()));
   auto rollouts = read_saved_rollouts(document.value("rollouts", json::array()));
-  if (!drains || !traffic || !rollouts) return std::nullopt;
-  return SavedOverrides{*std::move(drains), *std::move(traffic), *std::move(rollouts)};
+  auto closed = read_closures(document.value("maintenance", json::array()));
+  if (!drains || !traffic || !rollouts || !closed) return std::nullopt;
+  return SavedOverrides{*std::move(drains), *std::move(traffic), *std::move(rollouts), *std::move(closed)};
 }
 
 void Overrides::restore(const std::filesystem::path& folder) {
@@ -92,6 +130,7 @@ void Overrides::restore(const std::filesystem::path& folder) {
   traffic_.restore(saved->traffic);
   rollouts_.restore(saved->rollouts, Clock::now());
   monitor_.restore(saved->drains);
+  maintenance_.restore(saved->closed);
   for (const auto& [upstream, server] : saved->drains) {
     log::warn("upstream {}, server {}: drained by an operator before this start", upstream, server);
   }
@@ -108,9 +147,15 @@ Overrides::Changed Overrides::change(const std::function<Traffic::Refusal(Traffi
   return {std::nullopt, save()};
 }
 
+bool Overrides::maintain(const std::function<void(Maintenance&)>& what) {
+  what(maintenance_);
+  return save();
+}
+
 bool Overrides::save() {
-  const auto text = [this] { return overrides_text({monitor_.drains(), traffic_.saved(), rollouts_.saved()}); };
-  return !file_.empty() && save_privately(file_, text());
+  if (file_.empty()) return false;
+  const SavedOverrides saved{monitor_.drains(), traffic_.saved(), rollouts_.saved(), maintenance_.closed()};
+  return save_privately(file_, overrides_text(saved));
 }
 
 }  // namespace headgate::proxy

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator has set in place of the configuration: servers that are drained, splits, rollouts. The Monitor,
-// Traffic and Rollouts act on it; here it is kept in state_dir, so that it survives a restart. What the file names and
-// the configuration does not is kept, too: it may come back with the next reload.
+// What an operator has set in place of the configuration: servers that are drained, splits, rollouts, sites that are
+// closed. The Monitor, Traffic, Rollouts and Maintenance act on it; here it is kept in state_dir, so that it survives a
+// restart. What the file names and the configuration does not is kept, too: it may come back with the next reload.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/maintenance.h"
 #include "proxy/rollouts.h"
 #include "proxy/traffic.h"
 #include "upstream/monitor.h"
@@ -22,6 +23,7 @@ struct SavedOverrides {
   upstream::Monitor::Drains drains;
   std::vector<Traffic::Saved> traffic;
   std::vector<Rollouts::Saved> rollouts;
+  Closures closed = {};
 };
 
 /// The file's text, and back; nothing: it is not such a text.
@@ -33,8 +35,8 @@ class Overrides {
  public:
   static constexpr const char* kFileName = "overrides.json";
 
-  Overrides(upstream::Monitor& monitor, Traffic& traffic, Rollouts& rollouts)
-      : monitor_(monitor), traffic_(traffic), rollouts_(rollouts) {}
+  Overrides(upstream::Monitor& monitor, Traffic& traffic, Rollouts& rollouts, Maintenance& maintenance)
+      : monitor_(monitor), traffic_(traffic), rollouts_(rollouts), maintenance_(maintenance) {}
 
   /// Sets what was saved in `folder`, and saves there from now on. A file that cannot be read is logged and put aside
   /// as overrides.json.damaged. Before requests are served.
@@ -55,6 +57,9 @@ class Overrides {
   };
   Changed change(const std::function<Traffic::Refusal(Traffic&)>& what);
 
+  /// Likewise, with the sites that are closed.
+  bool maintain(const std::function<void(Maintenance&)>& what);
+
   /// As it is now, after a rollout has gone on. False: a restart will forget it; the reason has been logged.
   bool save();
 
@@ -62,6 +67,7 @@ class Overrides {
   upstream::Monitor& monitor_;
   Traffic& traffic_;
   Rollouts& rollouts_;
+  Maintenance& maintenance_;
   std::filesystem::path file_;
 };
 

@@ -217,9 +217,12 @@ Task<Result<>> serve(Request& request, const Surroundings& surroundings) {
   if (exchange.request.method == http::Method::kOptions && request.site->any_cors && is_preflight(request, site)) {
     return respond_preflight(request);
   }
+  const Closure* closure = nullptr;
+  if (surroundings.closed_sites != nullptr) closure = closure_for(*surroundings.closed_sites, request);
   const auto end = find_route(request, site, exchange.request.method_name);
   const Gate* const gate = end == RouteWalk::End::kRoute ? gate_of(request) : request.site->gate;
   if (gate != nullptr && !admits(request, *gate)) return deny(request, observe::Denial::kAddress);
+  if (closure != nullptr) return respond_closed(request, *closure);
   if (end != RouteWalk::End::kRoute) return respond_unrouted(request, end);
 
   exchange.limit_body(request.route->max_body);

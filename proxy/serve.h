@@ -4,6 +4,7 @@
 
 #include "auth/verifier.h"
 #include "proxy/handlers/file_cache.h"
+#include "proxy/maintenance.h"
 #include "proxy/request.h"
 
 namespace headgate::proxy {
@@ -13,7 +14,8 @@ struct Surroundings {
   Loop& loop;
   FileCache& files;
   auth::Verifier& verifier;
-  int https_port;  ///< of the first TLS listener; 0: there is none
+  int https_port;                          ///< of the first TLS listener; 0: there is none
+  const Closures* closed_sites = nullptr;  ///< null: none is closed. To be looked at before the first wait
 };
 
 /// Answers the request. Returns when the answer is complete, was broken off, or the client is gone; request.error then

@@ -113,6 +113,10 @@ void Worker::stop(TimePoint deadline) {
   });
 }
 
+void Worker::close_sites(std::shared_ptr<const Closures> closed) {
+  loop_.post([this, closed = std::move(closed)] { closed_sites_ = closed; });
+}
+
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
@@ -239,7 +243,7 @@ Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection
   const BusyConnection busy(exchange);
   Request request(exchange, generation_.get());
   request.files = &files_;
-  const Surroundings surroundings{loop_, files_, verifier_, https_port_};
+  const Surroundings surroundings{loop_, files_, verifier_, https_port_, closed_sites_.get()};
   bool failed = false;
   try {
     if (rejection == nullptr) {

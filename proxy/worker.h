@@ -22,6 +22,7 @@
 #include "proxy/generation.h"
 #include "proxy/handlers/file_cache.h"
 #include "proxy/listener_sockets.h"
+#include "proxy/maintenance.h"
 #include "upstream/name_resolver.h"
 #include "upstream/worker_side.h"
 
@@ -58,6 +59,9 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   /// Takes what waits in the accept queues, accepts no more, finishes what is under way until `deadline`, then breaks
   /// off; the thread ends by itself. A second call with an earlier deadline hastens it. Does not wait.
   void stop(TimePoint deadline);
+
+  /// From now on these sites are closed; null: none. As post().
+  void close_sites(std::shared_ptr<const Closures> closed);
 
   /// Has the worker's thread call it, after everything that it was told before. Never, once the thread has ended.
   void post(std::function<void()> function) { loop_.post(std::move(function)); }
@@ -101,6 +105,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   auth::Verifier verifier_;
   WorkerGenerationRef generation_;
   int https_port_ = 0;
+  std::shared_ptr<const Closures> closed_sites_;
 
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   ConnectionList connections_;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "proxy/admin/answer.h"
+#include "proxy/admin/maintenance_resource.h"
 #include "proxy/admin/metrics_server.h"
 #include "proxy/admin/rollout_resource.h"
 #include "proxy/admin/server_resource.h"
@@ -159,6 +160,8 @@ Task<> AdminServer::handle(http::Exchange& exchange) {
     } else {
       co_await respond_traffic(exchange, instance_, *upstream);
     }
+  } else if (auto site = parse_site_path(path)) {
+    co_await respond_maintenance(exchange, instance_, *std::move(site));
   } else {
     co_await respond(exchange, 404, error_json("not_found", "no such resource: see docs/operations.md"));
   }

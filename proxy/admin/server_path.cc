@@ -79,4 +79,11 @@ std::optional<UpstreamPath> parse_upstream_path(std::string_view path) {
   return parsed;
 }
 
+std::optional<std::string> parse_site_path(std::string_view path) {
+  constexpr std::string_view kSites = "/v1/sites/";
+  if (!path.starts_with(kSites) || !cut_end(path, "/maintenance")) return std::nullopt;
+  if (path.size() <= kSites.size()) return std::nullopt;
+  return decode(path.substr(kSites.size()));
+}
+
 }  // namespace headgate::proxy

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The paths below /v1/upstreams/, as clients may write them.
+// The paths below /v1/upstreams/ and /v1/sites/, as clients may write them.
 #pragma once
 
 #include <optional>
@@ -26,5 +26,8 @@ struct UpstreamPath {
 };
 /// As above.
 std::optional<UpstreamPath> parse_upstream_path(std::string_view path);
+
+/// The NAME of /v1/sites/NAME/maintenance.
+std::optional<std::string> parse_site_path(std::string_view path);
 
 }  // namespace headgate::proxy

@@ -140,6 +140,20 @@ bool has_server(const config::Config& config, const std::string& upstream, const
   });
 }
 
+json closure_json(const StatusFacts& facts, const std::string& name, const Closure& closure) {
+  const auto& sites = facts.config->sites;
+  const bool known = std::any_of(sites.begin(), sites.end(), [&](const auto& site) { return site.name() == name; });
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(facts.now.time_since_epoch()).count();
+  json told = {{"site", name},
+               {"maintenance", true},
+               {"for_s", std::max<std::int64_t>(0, now - closure.since)},
+               {"allow", json::array()},
+               {"message", closure.message},
+               {"in_effect", known}};
+  for (const auto& network : closure.allow) told["allow"].push_back(network.to_string());
+  return told;
+}
+
 }  // namespace
 
 std::string status_json(const StatusFacts& facts) {
@@ -170,6 +184,7 @@ std::string status_json(const StatusFacts& facts) {
                                    {"drained", true},
                                    {"in_effect", has_server(*facts.config, upstream, server)}});
   }
+  for (const auto& [site, closure] : facts.closed) status["overrides"].push_back(closure_json(facts, site, closure));
   return to_text(status);
 }
 

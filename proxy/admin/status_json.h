@@ -12,6 +12,7 @@
 #include "config/model.h"
 #include "proxy/traffic_meter.h"
 #include "observe/metric_cells.h"
+#include "proxy/maintenance.h"
 #include "proxy/rollouts.h"
 #include "proxy/traffic.h"
 #include "upstream/monitor.h"
@@ -39,6 +40,7 @@ struct StatusFacts {
   std::map<std::pair<std::string, std::string>, observe::DurationHistogram::Sum> latencies;
   std::map<std::string, Traffic::Status> splits;     ///< by upstream
   std::map<std::string, Rollouts::Status> rollouts;  ///< likewise
+  Closures closed;                                   ///< sites in maintenance, unknown ones included
 };
 
 /// Pure.

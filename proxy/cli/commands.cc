@@ -98,6 +98,18 @@ void add_rollouts(CLI::App& app, Options& options) {
   add("abort", "nothing to the new pool, now");
 }
 
+void add_maintenance(CLI::App& app, Options& options) {
+  auto& command = *app.add_subcommand("maintenance", "answer a site's requests with 503, over reloads and restarts");
+  add_file(command, options);
+  command.add_option("state", options.state, "on or off")->required()->check(CLI::IsMember({"on", "off"}));
+  command.add_option("site", options.site, "the site's name, or one of its hosts")->required()->type_name("SITE");
+  command.add_option("--retry-after", options.retry_after, "when to come back, in place of what the file says")
+      ->type_name("DURATION");
+  command.add_option("--allow", options.allow, "who passes, beside those of the file; may be repeated")
+      ->type_name("CIDR");
+  command.add_option("--message", options.message, "a line for those who do not pass")->type_name("TEXT");
+}
+
 int run_command(const CLI::App& app, Options& options, const Programs& programs) {
   const CLI::App& command = *app.get_subcommands().front();
   const std::string name = command.get_name();
@@ -113,6 +125,7 @@ int run_command(const CLI::App& app, Options& options, const Programs& programs)
   if (name == "switch") return switch_pool(options);
   if (name == "rollback") return rollback(options);
   if (name == "rollout") return rollout(options);
+  if (name == "maintenance") return maintenance(options);
   if (name == "events") return events(options);
   if (name == "version") return version();
   if (name == "demo") return programs.demo();
@@ -144,6 +157,7 @@ int run(int argc, const char* const* argv, const Programs& programs) {
   add_drains(app, options);
   add_traffic(app, options);
   add_rollouts(app, options);
+  add_maintenance(app, options);
   auto& events_command = *app.add_subcommand("events", "print what happens, as it happens");
   add_file(events_command, options);
   events_command.add_flag("--all", options.all, "first what is kept of what has happened");

@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 /// In this order, whatever else there is after them: they say what it is about.
-constexpr std::string_view kFirst[] = {"upstream", "pool", "server"};
+constexpr std::string_view kFirst[] = {"site", "upstream", "pool", "server"};
 
 std::string value_of(const json& value) {
   const std::string text = printable(value.is_string() ? value.get<std::string>() : value.dump());

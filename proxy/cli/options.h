@@ -24,6 +24,12 @@ struct Options {
   // rollout
   std::string action;  ///< start, status, ...
   bool follow = false;
+  // maintenance
+  std::string state;  ///< "on" or "off"
+  std::string site;
+  std::string retry_after;
+  std::vector<std::string> allow;
+  std::string message;
   // events
   bool all = false;
   // explain
@@ -45,6 +51,7 @@ int split(const Options& options);
 int switch_pool(const Options& options);
 int rollback(const Options& options);
 int rollout(const Options& options);
+int maintenance(const Options& options);
 int events(const Options& options);
 int version();
 

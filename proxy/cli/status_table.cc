@@ -165,12 +165,23 @@ std::string status_table(const json& status, bool colours) {
   for (const json& listener : member(status, "listeners")) {
     text += fmt::format("listener {} ({})\n", text_at(listener, "address"), is_true(listener, "tls") ? "tls" : "plain");
   }
+  for (const json& one : member(status, "overrides")) {
+    if (!is_true(one, "maintenance") || !is_true(one, "in_effect")) continue;
+    text += fmt::format("site {}: {}in maintenance{} for {} (override of the file)\n", text_at(one, "site"),
+                        colours ? "\033[33m" : "", colours ? "\033[0m" : "", duration_at(one, "for_s"));
+  }
   for (const json& upstream : member(status, "upstreams")) text += upstream_table(upstream, colours);
   bool first = true;
   for (const json& one : member(status, "overrides")) {
     if (is_true(one, "in_effect")) continue;
-    if (std::exchange(first, false)) text += "\noverrides without effect: the configuration has no such server\n";
-    text += fmt::format("  upstream {}, server {}: drained\n", text_at(one, "upstream"), text_at(one, "server"));
+    if (std::exchange(first, false)) {
+      text += "\noverrides without effect: the configuration has no such server or site\n";
+    }
+    if (is_true(one, "maintenance")) {
+      text += fmt::format("  site {}: in maintenance\n", text_at(one, "site"));
+    } else {
+      text += fmt::format("  upstream {}, server {}: drained\n", text_at(one, "upstream"), text_at(one, "server"));
+    }
   }
   return text;
 }

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Error pages in place of short answers."""
+"""Error pages in place of short answers, and the maintenance switch."""
 
+import json
 import subprocess
 import unittest
 
 from client import Client
-from harness import GateTest, answer, run_program, write_files
+from harness import GateTest, answer, fetch, run_program, write_files
 from http2_client import Http2Client
 
 PAGES = {"404.html": "<h1>not here</h1>", "5xx.html": "<h1>sorry</h1>", "503.html": "<h1>back soon</h1>",
@@ -119,6 +120,116 @@ class Pages(PagesTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn("no route of the site serves /pages/404.html from files", done.stdout + done.stderr)
         self.assertEqual(gate.fetch("/").text, "x")
+
+
+MAINTENANCE = "hosts: [shop.example, www.shop.example]\n    maintenance: { except: [/healthz], retry_after: 5m, message: Back at noon }"
+
+
+class Maintenance(PagesTest):
+    def shop(self, site=MAINTENANCE, top="trusted_proxies: [127.0.0.1]\n", **more):
+        routes = "      - { path: /healthz, respond: { body: ok } }\n"
+        return self.site(routes, site, top, static="index: [index.html]", **more)
+
+    def ask(self, gate, target="/", client=None, **more):
+        headers = [("X-Forwarded-For", client)] if client else []
+        return gate.fetch(target, headers=headers, host="shop.example", **more)
+
+    def run_ok(self, gate, *arguments):
+        done = gate.command("maintenance", *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_on_and_off(self):
+        gate = self.shop()
+        self.assertEqual(self.ask(gate).status, 200)
+        said = self.run_ok(gate, "on", "www.shop.example", "--allow", "192.0.2.0/24", "--allow", "10.0.0.0/8")
+        self.assertEqual(said, "shop.example: in maintenance; clients are told to come back in 5m; "
+                               "those of 192.0.2.0/24, 10.0.0.0/8 pass\n")
+        closed = self.ask(gate)
+        self.assertEqual((closed.status, closed.header("Retry-After")), (503, "300"))
+        self.assertEqual(closed.text, "503 Service Unavailable\nBack at noon\n")
+        self.assertEqual(self.ask(gate, "/healthz").text, "ok")
+        self.assertEqual(self.ask(gate, "/nowhere").status, 503)
+        self.assertEqual(self.ask(gate, client="192.0.2.7").status, 200)
+        self.assertEqual(self.ask(gate, client="198.51.100.7").status, 503)
+        self.assertEqual(gate.wait_access(lambda line: line["status"] == 503)["error"], "maintenance")
+        self.run_ok(gate, "on", "shop.example", "--retry-after", "30s", "--message", "Soon")
+        closed = self.ask(gate)
+        self.assertEqual((closed.header("Retry-After"), closed.text), ("30", "503 Service Unavailable\nSoon\n"))
+        self.assertEqual(self.run_ok(gate, "off", "shop.example"), "shop.example: open\n")
+        self.assertEqual(self.ask(gate).status, 200)
+        self.assertEqual(self.run_ok(gate, "off", "shop.example"), "shop.example: open\n")
+
+    def test_what_is_seen_of_it(self):
+        gate = self.shop()
+        self.assertIn('headgate_maintenance{site="shop.example"} 0', fetch(str(gate.admin)[5:], "/metrics").text)
+        self.run_ok(gate, "on", "shop.example")
+        self.assertIn('headgate_maintenance{site="shop.example"} 1', fetch(str(gate.admin)[5:], "/metrics").text)
+        self.assertRegex(gate.command("status").stdout, r"site shop\.example: in maintenance for \d+s \(override of the file\)")
+        override = json.loads(gate.command("status", "--json").stdout)["overrides"][0]
+        self.assertEqual((override["site"], override["maintenance"], override["in_effect"]), ("shop.example", True, True))
+        self.run_ok(gate, "off", "shop.example")
+        self.assertEqual(json.loads(gate.command("status", "--json").stdout)["overrides"], [])
+
+    def test_reloads_and_restarts_leave_it(self):
+        folder = self.folder()
+        gate = self.shop(folder=folder)
+        self.run_ok(gate, "on", "shop.example", "--allow", "192.0.2.7")
+        gate.reload()
+        self.assertEqual(self.ask(gate).status, 503)
+        text = gate.file.read_text()
+        gate.reload(text.replace("[shop.example, www.shop.example]", "[other.example]"))
+        self.assertEqual(gate.fetch("/", host="other.example").status, 200)
+        self.assertIn("site shop.example: in maintenance", gate.command("status").stdout)
+        gate.reload(text)
+        gate.stop()
+        again = self.gate(text, folder=folder)
+        self.assertEqual(self.ask(again).status, 503)
+        self.assertEqual(self.ask(again, client="192.0.2.7").status, 200)
+        self.assertIn("in maintenance since before this start", again.err.text)
+        self.run_ok(again, "off", "shop.example")
+        again.stop()
+        self.assertEqual(self.ask(self.gate(text, folder=folder)).status, 200)
+
+    def test_with_a_page_and_cors(self):
+        gate = self.shop(f"hosts: [shop.example]\n    cors: {{ origins: 'https://a.example' }}\n    {SITE}")
+        self.run_ok(gate, "on", "shop.example")
+        headers = [("Origin", "https://a.example")]
+        closed = gate.fetch("/", headers=headers, host="shop.example")
+        self.assertEqual((closed.status, closed.text, closed.header("Retry-After")), (503, PAGES["503.html"], "600"))
+        self.assertEqual(closed.header("Access-Control-Allow-Origin"), "https://a.example")
+        preflight = gate.fetch("/", "OPTIONS", headers=[*headers, ("Access-Control-Request-Method", "GET")], host="shop.example")
+        self.assertEqual(preflight.status, 204)
+        with Http2Client(gate.address) as client:
+            got = client.fetch("/", authority="shop.example")
+            self.assertEqual((got.status, got.body, got.header("retry-after")), (503, PAGES["503.html"].encode(), "600"))
+
+    def test_other_sites_stay_open(self):
+        gate = self.gate("sites:\n  - { hosts: [a.example], routes: [{ path: /*, respond: { body: a } }] }\n"
+                         "  - { routes: [{ path: /*, respond: { body: default } }] }\n", )
+        self.run_ok(gate, "on", "default")
+        self.assertEqual(gate.fetch("/", host="a.example").text, "a")
+        self.assertEqual(gate.fetch("/", host="b.example").status, 503)
+
+    def test_mistakes(self):
+        gate = self.shop()
+        admin = str(gate.admin)[5:]
+        for arguments, code, said in ((("on", "shop.exampel"), 1, "did you mean 'shop.example'?"),
+                                      (("on", "shop.example", "--allow", "x"), 64, "--allow"),
+                                      (("on", "shop.example", "--retry-after", "x"), 64, "--retry-after"),
+                                      (("off", "shop.example", "--message", "x"), 64, "takes no options"),
+                                      (("maybe", "shop.example"), 64, "")):
+            done = gate.command("maintenance", *arguments)
+            self.assertEqual(done.returncode, code, arguments)
+            self.assertIn(said, done.stderr)
+        path = "/v1/sites/shop.example/maintenance"
+        for body in (b"[", b"[]", b'{"x": 1}', b'{"allow": "x"}', b'{"allow": ["x"]}', b'{"retry_after": 5}',
+                     b'{"retry_after": "5ms"}', b'{"message": 1}', b'{"message": "a\\nb"}', b'{"message": "%s"}' % (b"x" * 2000)):
+            self.assertEqual(fetch(admin, path, "PUT", body=body).status, 400, body)
+        self.assertEqual(fetch(admin, path, "POST").status, 405)
+        self.assertEqual(fetch(admin, "/v1/sites/none/maintenance", "DELETE").status, 404)
+        self.assertFalse(json.loads(fetch(admin, path).text)["maintenance"])
+        self.assertTrue(json.loads(fetch(admin, path, "PUT").text)["maintenance"], "without a body")
 
 
 if __name__ == "__main__":

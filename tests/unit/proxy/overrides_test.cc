@@ -49,6 +49,31 @@ TEST(OverridesText, OfSplitsToo) {
   }
 }
 
+TEST(OverridesText, OfClosedSitesToo) {
+  Closure full;
+  full.since = 1'700'000'000;
+  full.retry_after = std::chrono::seconds(0);
+  full.allow = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("fd00::/8")};
+  full.message = "Back at \"noon\"";
+  const auto read = read_overrides(overrides_text({kTwo, {}, {}, {{"a.example", full}, {"default", {}}}}));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->drains, kTwo);
+  ASSERT_EQ(read->closed.size(), 2u);
+  const Closure& a = read->closed.at("a.example");
+  EXPECT_EQ(a.since, full.since);
+  EXPECT_EQ(a.retry_after, full.retry_after);
+  EXPECT_EQ(a.allow, full.allow);
+  EXPECT_EQ(a.message, full.message);
+  EXPECT_EQ(read->closed.at("default").retry_after, std::nullopt);
+  for (const char* text : {R"({"version": 1, "maintenance": {}})", R"({"version": 1, "maintenance": [{}]})",
+                           R"({"version": 1, "maintenance": [{"site": "a"}]})",
+                           R"({"version": 1, "maintenance": [{"site": "a", "since": 1, "allow": ["x"]}]})",
+                           R"({"version": 1, "maintenance": [{"site": "a", "since": 1, "allow": {}}]})",
+                           R"({"version": 1, "maintenance": [{"site": "a", "since": 1, "retry_after_s": -1}]})"}) {
+    EXPECT_FALSE(read_overrides(text)) << text;
+  }
+}
+
 TEST(OverridesText, WhatIsDamagedIsNone) {
   const std::string whole = overrides_text({kTwo, {}, {}});
   for (std::size_t length = 0; length < whole.size() - 2; ++length) {
@@ -76,11 +101,12 @@ sites: [{ routes: [{ path: /*, proxy: api }] }]
   upstream::Monitor monitor_{1, config::Dns(), events_};
   Traffic traffic_{events_, [] {}};
   Rollouts rollouts_{traffic_, events_, 1};
+  Maintenance maintenance_{events_, [](const auto&) {}};
   std::vector<upstream::UpstreamWatch> watched_;
 };
 
 TEST_F(OverridesTest, EachChangeIsSaved) {
-  Overrides overrides(monitor_, traffic_, rollouts_);
+  Overrides overrides(monitor_, traffic_, rollouts_, maintenance_);
   overrides.restore(folder_ / ".");
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kDone);
   EXPECT_EQ(drains_of(*load_file(file_)), (Drains{{"api", "127.0.0.1:2"}}));
@@ -91,7 +117,7 @@ TEST_F(OverridesTest, EachChangeIsSaved) {
 
 TEST_F(OverridesTest, IsInEffectAfterARestart) {
   ASSERT_TRUE(save_privately(file_, overrides_text({{{"api", "127.0.0.1:2"}, {"gone", "127.0.0.1:9"}}, {}, {}})));
-  Overrides overrides(monitor_, traffic_, rollouts_);
+  Overrides overrides(monitor_, traffic_, rollouts_, maintenance_);
   overrides.restore(folder_ / ".");
   const auto pools = monitor_.status();
   ASSERT_EQ(pools.size(), 1u);
@@ -104,9 +130,23 @@ TEST_F(OverridesTest, IsInEffectAfterARestart) {
   EXPECT_EQ(overrides.drain("gone", "127.0.0.1:9", false), Overrides::Outcome::kUnknown);
 }
 
+TEST_F(OverridesTest, AClosedSiteStaysClosed) {
+  {
+    Overrides overrides(monitor_, traffic_, rollouts_, maintenance_);
+    overrides.restore(folder_ / ".");
+    EXPECT_TRUE(overrides.maintain([](Maintenance& maintenance) { maintenance.close("a", {}); }));
+  }
+  Maintenance later(events_, [](const auto&) {});
+  Overrides overrides(monitor_, traffic_, rollouts_, later);
+  overrides.restore(folder_ / ".");
+  EXPECT_TRUE(later.closed().contains("a"));
+  EXPECT_TRUE(overrides.maintain([](Maintenance& maintenance) { maintenance.open("a"); }));
+  EXPECT_TRUE(read_overrides(*load_file(file_))->closed.empty());
+}
+
 TEST_F(OverridesTest, ADamagedFileIsPutAside) {
   ASSERT_TRUE(save_privately(file_, "{ half"));
-  Overrides overrides(monitor_, traffic_, rollouts_);
+  Overrides overrides(monitor_, traffic_, rollouts_, maintenance_);
   overrides.restore(folder_ / ".");
   EXPECT_EQ(load_file(file_ + ".damaged"), "{ half");
   EXPECT_EQ(load_file(file_), std::nullopt);
@@ -115,7 +155,7 @@ TEST_F(OverridesTest, ADamagedFileIsPutAside) {
 }
 
 TEST_F(OverridesTest, WhatCannotBeSavedIsDoneAllTheSame) {
-  Overrides overrides(monitor_, traffic_, rollouts_);
+  Overrides overrides(monitor_, traffic_, rollouts_, maintenance_);
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:1", true), Overrides::Outcome::kNotSaved) << "no folder";
   overrides.restore(folder_ / "missing");
   EXPECT_EQ(overrides.drain("api", "127.0.0.1:2", true), Overrides::Outcome::kNotSaved);
