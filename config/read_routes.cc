@@ -172,8 +172,6 @@ void read_action(Section& section, Route& route) {
   }
 }
 
-}
-
 Parsed<double> parse_mirror_percent(std::string_view text) {
   const std::string_view number = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
   const auto value = parse_weight(number);
