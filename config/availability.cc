@@ -19,10 +19,6 @@ bool is_off(const Node&, const std::string& text) {
   return text == "off";
 }
 
-bool is_empty(const Node& node, const std::string& text) {
-  return node.kind == Node::Kind::kScalar ? text.empty() : node.items.empty() && node.entries.empty();
-}
-
 bool is_zero(const Node& node, const std::string& text) {
   if (node.kind != Node::Kind::kScalar) return false;
   if (const auto number = parse_weight(text.ends_with('%') ? text.substr(0, text.size() - 1) : text))
@@ -45,8 +41,6 @@ struct Entry {
 constexpr Entry kNotAvailableYet[] = {
     {"redis.share_traffic_state", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
-    {"sites.*.routes.*.static.pools", is_empty, "*"},
-    {"sites.*.routes.*.static.split", is_empty, "*"},
     {"sites.*.routes.*.buffering", is_off, "request"},
     {"sites.*.routes.*.mirror", is_no_mirror, "*"},
 };

@@ -137,22 +137,6 @@ void dump_pools(YamlWriter& out, const Upstream& upstream) {
   out.end_map();
 }
 
-void dump_split(YamlWriter& out, const Upstream& upstream) {
-  if (!upstream.split.empty()) out.weights("split", upstream.split);
-  out.word("split_by", upstream.split_by == SplitBy::kClient ? "client" : "request");
-  out.template_text("split_key", upstream.split_key);
-  if (wanted("upstreams.*.split_cookie", upstream.split_cookie == Upstream().split_cookie)) {
-    out.text("split_cookie", upstream.split_cookie);
-  }
-  out.word("at_zero_weight", upstream.at_zero_weight == AtZeroWeight::kKeep ? "keep" : "release");
-  if (!upstream.split_override) return;
-  out.begin_map("split_override");
-  if (!upstream.split_override->header.empty()) out.text("header", upstream.split_override->header);
-  if (!upstream.split_override->cookie.empty()) out.text("cookie", upstream.split_override->cookie);
-  out.networks("allow", upstream.split_override->allow);
-  out.end_map();
-}
-
 void dump_balance(YamlWriter& out, const Upstream& upstream) {
   const bool by_key = upstream.balance.kind == Balance::Kind::kHash;
   by_key ? out.template_text("balance", to_text(upstream.balance)) : out.word("balance", to_text(upstream.balance));
@@ -275,7 +259,7 @@ void dump_upstreams(YamlWriter& out, const Config& config) {
                        : scheme == Scheme::kH2c   ? "h2c"
                                                   : "h2");
     dump_pools(out, upstream);
-    dump_split(out, upstream);
+    dump_split_rules(out, upstream);
     dump_balance(out, upstream);
     if (upstream.health) dump_health(out, *upstream.health);
     dump_ejection(out, upstream.ejection);

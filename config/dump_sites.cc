@@ -22,7 +22,13 @@ void dump_match(YamlWriter& out, const Route& route) {
 
 void dump_static(YamlWriter& out, const Static& files) {
   out.begin_map("static");
-  if (!files.root.empty()) out.text("root", files.root);
+  if (files.pools.empty()) {
+    out.text("root", files.root);
+  } else {
+    out.pairs("pools", files.pools, false);
+    out.text("name", files.name);
+    dump_split_rules(out, files);
+  }
   out.texts("index", files.index);
   out.flag("autoindex", files.autoindex);
   out.texts("try_files", files.try_files, true);
@@ -34,8 +40,6 @@ void dump_static(YamlWriter& out, const Static& files) {
   out.word("follow_symlinks", files.follow_symlinks == Static::FollowSymlinks::kWithinRoot ? "within_root"
                               : files.follow_symlinks == Static::FollowSymlinks::kAlways   ? "always"
                                                                                            : "never");
-  if (!files.pools.empty()) out.pairs("pools", files.pools, false);
-  if (!files.split.empty()) out.weights("split", files.split);
   out.end_map();
 }
 
@@ -207,6 +211,20 @@ void dump_site(YamlWriter& out, const Config& config, const Site& site) {
 }
 
 }  // namespace
+
+void dump_split_rules(YamlWriter& out, const SplitRules& rules) {
+  if (!rules.split.empty()) out.weights("split", rules.split);
+  out.word("split_by", rules.split_by == SplitBy::kClient ? "client" : "request");
+  out.template_text("split_key", rules.split_key);
+  out.text("split_cookie", rules.split_cookie);
+  out.word("at_zero_weight", rules.at_zero_weight == AtZeroWeight::kKeep ? "keep" : "release");
+  if (!rules.split_override) return;
+  out.begin_map("split_override");
+  if (!rules.split_override->header.empty()) out.text("header", rules.split_override->header);
+  if (!rules.split_override->cookie.empty()) out.text("cookie", rules.split_override->cookie);
+  out.networks("allow", rules.split_override->allow);
+  out.end_map();
+}
 
 void dump_sites(YamlWriter& out, const Config& config) {
   out.begin_list("sites", config.sites.empty());

@@ -173,6 +173,16 @@ struct SplitOverride {
   std::vector<Cidr> allow;
 };
 
+/// How new requests are spread over pools, be they of servers or of files.
+struct SplitRules {
+  std::vector<std::pair<std::string, double>> split;
+  SplitBy split_by = SplitBy::kRequest;
+  std::string split_key;
+  std::string split_cookie = "headgate_client";
+  AtZeroWeight at_zero_weight = AtZeroWeight::kRelease;
+  std::optional<SplitOverride> split_override;
+};
+
 struct Balance {
   enum class Kind { kRoundRobin, kLeastRequests, kRandomTwo, kPeakEwma, kHash } kind = Kind::kRoundRobin;
   std::string key;  // kHash: the template between the brackets
@@ -250,16 +260,10 @@ struct Rollout {
 
 enum class ProxyProtocol : std::uint8_t { kOff, kV1, kV2 };
 
-struct Upstream {
+struct Upstream : SplitRules {
   std::string name;  // for `proxy: URL`: the URL's scheme://host:port
   Scheme scheme = Scheme::kHttp;
   std::vector<Pool> pools;  // the short form makes one, named "default"
-  std::vector<std::pair<std::string, double>> split;
-  SplitBy split_by = SplitBy::kRequest;
-  std::string split_key;
-  std::string split_cookie = "headgate_client";
-  AtZeroWeight at_zero_weight = AtZeroWeight::kRelease;
-  std::optional<SplitOverride> split_override;
   Balance balance;
   std::optional<Sticky> sticky;
   std::optional<Health> health;
@@ -308,8 +312,9 @@ struct Respond {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-struct Static {
-  std::string root;
+struct Static : SplitRules {
+  std::string name;  // of its pools, among the upstreams'; never empty when there are some
+  std::string root;  // empty when there are pools
   std::vector<std::string> index = {"index.html"};
   bool autoindex = false;
   std::vector<std::string> try_files;
@@ -320,7 +325,6 @@ struct Static {
   enum class HiddenFiles { kDeny, kAllow } hidden_files = HiddenFiles::kDeny;
   enum class FollowSymlinks { kWithinRoot, kAlways, kNever } follow_symlinks = FollowSymlinks::kWithinRoot;
   std::vector<std::pair<std::string, std::string>> pools;  // static pools: name -> directory
-  std::vector<std::pair<std::string, double>> split;
   Position position;
 };
 
@@ -486,5 +490,16 @@ struct Config {
   std::vector<Site> sites;
   std::vector<std::string> files;  // the file itself and all that it included
 };
+
+/// Calls each(static, site, route) for each action that has pools, in the order of the file.
+template <class Each>
+void each_pooled_static(const Config& config, const Each& each) {
+  for (const Site& site : config.sites) {
+    for (const Route& route : site.routes) {
+      const auto* const files = std::get_if<Rare<Static>>(&route.action);
+      if (files != nullptr && !(*files)->pools.empty()) each(**files, site, route);
+    }
+  }
+}
 
 }  // namespace headgate::config

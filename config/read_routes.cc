@@ -64,59 +64,6 @@ std::optional<Proxy> read_proxy(Section& section) {
   return proxy;
 }
 
-Parsed<std::string> parse_precompressed(std::string_view text) {
-  if (text == "br" || text == "gzip") return std::string(text);
-  return expected("br or gzip", text);
-}
-
-void read_static_pools(Section& section, Static& files) {
-  Reader& reader = section.reader();
-  section.pairs("pools", files.pools, TextRule::kFile);
-  files.split = read_split(section);
-  for (const auto& [name, weight] : files.split) {
-    const bool known =
-        std::any_of(files.pools.begin(), files.pools.end(), [&](const auto& pool) { return pool.first == name; });
-    if (!known) reader.error(*section.node().find("split"), section.path("split") + ": unknown pool '" + name + "'");
-  }
-  if (files.root.empty() && files.pools.empty() && !section.has("root")) {
-    reader.error(section.node(), section.path() + ": expected the key 'root'");
-  }
-}
-
-Static read_static(Section& parent, const Node& node) {
-  Reader& reader = parent.reader();
-  Static files;
-  files.position = reader.position(node);
-  Section section(reader, node, schema::kStatic, parent.path("static"));
-  if (const Node* root = section.find("root")) {
-    files.position = reader.position(*root);
-    if (auto text = reader.text(*root, section.path("root"), TextRule::kFile, "a folder"))
-      files.root = *std::move(text);
-    if (files.root.empty() && root->kind == Node::Kind::kScalar)
-      reader.mismatch(*root, section.path("root"), "a folder");
-  }
-  section.texts("index", files.index);
-  section.boolean("autoindex", files.autoindex);
-  section.texts("try_files", files.try_files, TextRule::kTemplate);
-  section.boolean("spa", files.spa);
-  if (files.spa && !files.try_files.empty()) {
-    reader.error(*node.find("try_files"),
-                 section.path("try_files") + ": expected either spa: true or try_files, got both");
-  }
-  section.texts("also", files.also, TextRule::kFile);
-  section.list("precompressed", "br or gzip", parse_precompressed, files.precompressed);
-  section.pairs("cache_control", files.cache_control, TextRule::kLine);
-  section.choice<Static::HiddenFiles>("hidden_files", files.hidden_files,
-                                      {{"deny", Static::HiddenFiles::kDeny}, {"allow", Static::HiddenFiles::kAllow}});
-  section.choice<Static::FollowSymlinks>("follow_symlinks", files.follow_symlinks,
-                                         {{"within_root", Static::FollowSymlinks::kWithinRoot},
-                                          {"always", Static::FollowSymlinks::kAlways},
-                                          {"never", Static::FollowSymlinks::kNever}});
-  read_static_pools(section, files);
-  section.finish();
-  return files;
-}
-
 Parsed<std::uint64_t> parse_redirect_status(std::string_view text) {
   const auto status = parse_integer(text, 301, 308);
   if (status && (*status <= 303 || *status >= 307)) return *status;

@@ -85,40 +85,6 @@ void read_pools(Section& section, Upstream& upstream) {
   if (entries.empty()) reader.mismatch(section.node(), section.path("pools"), "at least one pool");
 }
 
-void check_split(Section& section, const Upstream& upstream) {
-  std::vector<std::string_view> names;
-  for (const Pool& pool : upstream.pools) names.push_back(pool.name);
-  for (const auto& [name, weight] : upstream.split) {
-    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    section.reader().error(*section.node().find("split"),
-                           section.path("split") + ": unknown pool '" + name + "'" + suggestion(name, names));
-  }
-}
-
-Parsed<std::string> parse_optional_token(std::string_view text) {
-  if (text.empty()) return std::string();
-  return parse_token(text);
-}
-
-void read_split_rules(Section& section, Upstream& upstream) {
-  upstream.split = read_split(section);
-  check_split(section, upstream);
-  section.choice<SplitBy>("split_by", upstream.split_by,
-                          {{"request", SplitBy::kRequest}, {"client", SplitBy::kClient}});
-  section.text("split_key", upstream.split_key, TextRule::kTemplate);
-  section.parse("split_cookie", "a cookie's name", parse_token, upstream.split_cookie);
-  section.choice<AtZeroWeight>("at_zero_weight", upstream.at_zero_weight,
-                               {{"release", AtZeroWeight::kRelease}, {"keep", AtZeroWeight::kKeep}});
-  if (const Node* node = section.find("split_override")) {
-    SplitOverride& rule = upstream.split_override.emplace();
-    Section inner(section.reader(), *node, schema::kSplitOverride, section.path("split_override"));
-    inner.parse("header", "a header's name", parse_optional_token, rule.header);
-    inner.parse("cookie", "a cookie's name", parse_optional_token, rule.cookie);
-    inner.list("allow", kCidrText, parse_network, rule.allow);
-    inner.finish();
-  }
-}
-
 void read_proxy_protocol(Section& section, Upstream& upstream) {
   section.choice<ProxyProtocol>("proxy_protocol", upstream.proxy_protocol,
                                 {{"off", ProxyProtocol::kOff}, {"v1", ProxyProtocol::kV1}, {"v2", ProxyProtocol::kV2}});
@@ -303,7 +269,9 @@ Upstream read_upstream(Reader& reader, const std::string& name, const Node& node
       "scheme", upstream.scheme,
       {{"http", Scheme::kHttp}, {"https", Scheme::kHttps}, {"h2c", Scheme::kH2c}, {"h2", Scheme::kH2}});
   read_pools(section, upstream);
-  read_split_rules(section, upstream);
+  std::vector<std::string_view> pools;
+  for (const Pool& pool : upstream.pools) pools.push_back(pool.name);
+  read_split_rules(section, pools, upstream);
   read_balance(section, upstream);
   read_sticky(section, upstream);
   read_health(section, upstream);
@@ -318,22 +286,6 @@ Upstream read_upstream(Reader& reader, const std::string& name, const Node& node
 }
 
 }  // namespace
-
-std::vector<std::pair<std::string, double>> read_split(Section& section) {
-  std::vector<std::pair<std::string, double>> split;
-  double sum = 0;
-  for (const Node::Entry& entry : section.entries("split", "a mapping of pools to weights")) {
-    double weight = 0;
-    const std::string at = join(section.path("split"), entry.key);
-    if (!section.reader().parse(*entry.value, at, kWeightText, parse_weight, weight)) continue;
-    sum += weight;
-    split.emplace_back(entry.key, weight);
-  }
-  if (!split.empty() && sum <= 0) {
-    section.reader().error(*section.node().find("split"), section.path("split") + ": expected a weight above 0");
-  }
-  return split;
-}
 
 void read_upstreams(Section& top) {
   Reader& reader = top.reader();

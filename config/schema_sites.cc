@@ -95,8 +95,16 @@ constexpr Key kStaticKeys[] = {
     {"cache_control", "mapping of patterns", "{}", "Cache-Control by the path of the file that is served."},
     {"hidden_files", "deny | allow", "deny", "Names that begin with a dot."},
     {"follow_symlinks", "within_root | always | never", "within_root", "Where links may lead."},
-    {"pools", "mapping of names to paths", "", "Several builds, by name."},
-    {"split", "mapping of pools to weights", "", "Their shares."},
+    {"pools", "mapping of names to paths", "",
+     "In place of root: several builds, by name. A missing asset is looked for in the other pools."},
+    {"name", "name", "", "What commands call the pools. Default: the site's first host."},
+    {"split", "mapping of pools to weights", "", "As those of upstreams, like the keys that follow."},
+    {"split_by", "request | client", "request",
+     "request: each one is drawn anew. client: a client keeps its pool while a weight grows."},
+    {"split_key", "template", "\"\"", "What a client is known by. Empty: a cookie of our own."},
+    {"split_cookie", "cookie name", "headgate_client", "The name of that cookie."},
+    {"at_zero_weight", "release | keep", "release", "Whether clients leave a pool at once when its weight becomes 0."},
+    {"split_override", "mapping", "", "Testers choose a pool by name."},
 };
 constexpr Key kRouteTimeoutsKeys[] = {
     {"connect", "duration", "", "Until the connection stands."},

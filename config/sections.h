@@ -28,6 +28,7 @@ void read_limits(Section& top);
 void read_upstreams(Section& top);
 void read_rate_limits(Section& top);
 void read_sites(Section& top);
+Static read_static(Section& parent, const Node& node);
 Route read_route(Reader& reader, const Node& node, const std::string& path);
 /// The keys of a site or a route that say who may come in.
 void read_who(Section& section, Rare<Access>& access, Rare<BasicAuth>& basic, Rare<ForwardAuth>& forward);
@@ -41,8 +42,8 @@ void read_maintenance(Section& section, Site& site);
 HeaderChanges read_header_changes(Section& parent, std::string_view key);
 /// `compress:` of a site or a route. Nothing: the key is absent; nothing inside: off.
 std::optional<std::optional<Compress>> read_compress(Section& parent);
-/// `split:` of upstreams and static pools: weights by name, not all of them zero.
-std::vector<std::pair<std::string, double>> read_split(Section& section);
+/// `split:` and what belongs to it, of upstreams and static pools, for pools of these names.
+void read_split_rules(Section& section, const std::vector<std::string_view>& pools, SplitRules& rules);
 
 /// The paths that the include patterns of the main file name, in order. Errors go to `reader`.
 std::vector<std::string> included_files(Reader& reader, const Node& root);

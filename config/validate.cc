@@ -125,6 +125,45 @@ void check_auth_services(Loaded& out) {
   }
 }
 
+/// What commands call the pools of a static: they share one space of names with the upstreams.
+void name_static_pools(Site& site, std::map<std::string, std::pair<std::string, Position>>& taken, Loaded& out) {
+  const Static* unnamed = nullptr;
+  for (Route& route : site.routes) {
+    auto* const rare = std::get_if<Rare<Static>>(&route.action);
+    if (rare == nullptr || (*rare)->pools.empty()) continue;
+    Static& files = rare->change();
+    if (files.name.empty()) {
+      const std::string host = site.name();
+      files.name = host.starts_with("*.") ? host.substr(2) : host;
+      if (!parse_name(files.name)) {
+        out.errors.push_back(
+            {files.position, "static.pools: expected the key 'name' beside it, since the site's host '" + host +
+                                 "' is no name for them"});
+        continue;
+      }
+      if (unnamed != nullptr) {
+        out.errors.push_back({files.position, "static.pools: expected the key 'name' beside it: the pools at " +
+                                                  line_of(unnamed->position) + " have the site's name already"});
+        continue;
+      }
+      unnamed = &files;
+    }
+    const auto [first, fresh] = taken.emplace(files.name, std::pair("static", files.position));
+    if (fresh) continue;
+    out.errors.push_back({files.position, "static.pools: the name '" + files.name + "' is that of the " +
+                                              first->second.first + " at " + line_of(first->second.second) +
+                                              ", too; expected another one in the key 'name'"});
+  }
+}
+
+void name_static_pools(Loaded& out) {
+  std::map<std::string, std::pair<std::string, Position>> taken;
+  for (const Upstream& upstream : out.config.upstreams) {
+    taken.emplace(upstream.name, std::pair("upstream", upstream.position));
+  }
+  for (Site& site : out.config.sites) name_static_pools(site, taken, out);
+}
+
 void warn_doubtful(Loaded& out) {
   const Config& config = out.config;
   if (config.sites.empty() && !config.files.empty()) {
@@ -165,6 +204,7 @@ void validate(Loaded& out, Pending& pending) {
           {limit.position, "rate_limits." + limit.name + ".store: expected a redis section for store: redis"});
     }
   }
+  name_static_pools(out);
   warn_doubtful(out);
   std::move(pending.anonymous.begin(), pending.anonymous.end(), std::back_inserter(config.upstreams));
 }

@@ -142,7 +142,19 @@ void write_panic(const Family& family, const Snapshot& now, std::size_t item, Pr
   out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}}, std::uint64_t{state.panic});
 }
 
+std::size_t static_pool_states(const Snapshot& now) {
+  return std::min(now.figures.static_pools.size(), Metrics::kMostPools);
+}
+std::size_t all_pool_states(const Snapshot& now) {
+  return pool_states(now) + static_pool_states(now);
+}
+
 void write_weight(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  if (const std::size_t first = pool_states(now); item >= first) {
+    const auto& state = now.figures.static_pools[item - first];
+    out.sample(family.name, {{"upstream", state.name}, {"pool", state.pool}}, state.weight);
+    return;
+  }
   const auto& state = now.figures.pools[item];
   out.sample(family.name, {{"upstream", state.upstream}, {"pool", state.pool}}, state.weight);
 }
@@ -161,6 +173,18 @@ void write_spills(const Family& family, const Snapshot& now, std::size_t item, P
   const auto& series = *now.pools[item];
   std::uint64_t sum = 0;
   series.each([&](const PoolCells& cells) { sum += cells.spilled.value(); });
+  out.sample(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
+}
+
+std::size_t static_pools(const Snapshot& now) {
+  return now.static_pools.size();
+}
+
+template <auto kCounter>
+void write_static_pool(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.static_pools[item];
+  std::uint64_t sum = 0;
+  series.each([&](const StaticPoolCells& cells) { sum += (cells.*kCounter).value(); });
   out.sample(family.name, {{"upstream", series.labels[0]}, {"pool", series.labels[1]}}, sum);
 }
 
@@ -342,7 +366,8 @@ constexpr Family kFamilies[] = {
     {"headgate_rate_limit_store_errors_total", "counter",
      "Requests for which the store of a rate limit did not answer.", one, write_figure<&F::rate_limit_store_errors>},
     {"headgate_denied_total", "counter", "Requests that were not let in.", denials, write_denied},
-    {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream.", pool_states, write_weight},
+    {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream, or of its static.",
+     all_pool_states, write_weight},
     {"headgate_rollout_state", "gauge", "1 running, 2 paused, 3 holding, 4 promoted, 5 rolled back.", rollouts,
      write_rollout<&RolloutFigures::state>},
     {"headgate_rollout_percent", "gauge", "The share of the rollout's new pool.", rollouts,
@@ -355,6 +380,14 @@ constexpr Family kFamilies[] = {
     {"headgate_upstream_spills_total", "counter", "Requests from a pool in which no server was well.", pools,
      write_spills},
     {"headgate_maintenance", "gauge", "1 while the site is in maintenance.", sites, write_maintenance},
+    {"headgate_static_pool_requests_total", "counter", "Requests of a pool of static files.", static_pools,
+     write_static_pool<&StaticPoolCells::requests>},
+    {"headgate_static_pool_in_flight", "gauge", "Requests of a pool of static files that are under way.", static_pools,
+     write_static_pool<&StaticPoolCells::in_flight>},
+    {"headgate_static_pool_lent_total", "counter", "Files of the pool that clients of other pools got.", static_pools,
+     write_static_pool<&StaticPoolCells::lent>},
+    {"headgate_static_pool_spills_total", "counter", "Requests from a pool without an index.", static_pools,
+     write_static_pool<&StaticPoolCells::spilled>},
     {"headgate_connections", "gauge", "Open client connections.", listeners, write_connections},
     {"headgate_http2_protections_total", "counter", "Clients of HTTP/2 that were held off.", listeners,
      write_http2_protections},
@@ -388,8 +421,9 @@ constexpr Family kFamilies[] = {
 }  // namespace
 
 Exposition::Exposition(const Metrics& metrics, ProgramFigures figures)
-    : snapshot_{metrics.routes.all(), metrics.pools.all(),   metrics.servers.all(), metrics.listeners.all(),
-                metrics.limits.all(), metrics.denials.all(), std::move(figures),    metrics.compression} {}
+    : snapshot_{metrics.routes.all(),    metrics.pools.all(),  metrics.servers.all(),
+                metrics.listeners.all(), metrics.limits.all(), metrics.denials.all(),
+                std::move(figures),      metrics.compression,  metrics.static_pools.all()} {}
 
 bool Exposition::next(std::string& piece) {
   piece.clear();

@@ -24,6 +24,11 @@ struct PoolState {
   bool panic = false;
   double weight = 0;  ///< of the split
 };
+/// Of a pool of static files.
+struct StaticPoolState {
+  std::string name, pool;
+  double weight = 0;
+};
 
 /// The rollout of an upstream that is under way, or the latest one.
 struct RolloutFigures {
@@ -47,7 +52,8 @@ struct ProgramFigures {
   std::vector<std::pair<std::string, std::int64_t>> certificates;  ///< name and seconds left; names are unlike
   std::vector<ServerState> servers;  ///< no two of one name; at most Metrics::kMostServers are told
   std::vector<PoolState> pools;      ///< likewise; Metrics::kMostPools
-  std::vector<RolloutFigures> rollouts;  ///< likewise
+  std::vector<StaticPoolState> static_pools;  ///< likewise
+  std::vector<RolloutFigures> rollouts;       ///< likewise
 
   /// By name, and whether it is in maintenance; at most kMostSites are told.
   std::vector<std::pair<std::string, bool>> sites;
@@ -82,6 +88,7 @@ class Exposition {
     std::vector<std::shared_ptr<const Series<DenialCells, 1>>> denials;
     ProgramFigures figures;
     std::shared_ptr<const Series<CompressionCells, 0>> compression;
+    std::vector<std::shared_ptr<const Series<StaticPoolCells, 2>>> static_pools;
   };
 
  private:

@@ -214,6 +214,14 @@ struct alignas(64) PoolCells {
   DurationHistogram durations;
 };
 
+/// What was asked of one pool of static files.
+struct alignas(64) StaticPoolCells {
+  Counter in_flight;
+  Counter requests;  ///< of its clients, those under way included
+  Counter spilled;   ///< of those, they came here since their own pool has no index
+  Counter lent;      ///< its files that clients of other pools got, since their own does not have them
+};
+
 /// Connections of one listener, and what was held off on them.
 struct alignas(64) ListenerCells {
   Counter open;

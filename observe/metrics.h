@@ -186,6 +186,7 @@ struct Metrics {
   explicit Metrics(std::size_t workers)
       : routes(workers, kMostRoutes),
         pools(workers, kMostPools),
+        static_pools(workers, kMostPools),
         servers(workers, kMostServers),
         listeners(workers, kMostListeners),
         limits(workers, kMostLimits),
@@ -203,6 +204,7 @@ struct Metrics {
 
   SeriesTable<RouteCells, 2> routes;        ///< site, route
   SeriesTable<PoolCells, 2> pools;          ///< upstream, pool
+  SeriesTable<StaticPoolCells, 2> static_pools;  ///< the static's name, pool
   SeriesTable<ServerCells, 3> servers;      ///< upstream, pool, server
   SeriesTable<ListenerCells, 1> listeners;  ///< its address as written; not dropped, since connections outlive reloads
   SeriesTable<LimitCells, 1> limits;        ///< its name
@@ -212,6 +214,7 @@ struct Metrics {
   void drop_unnamed(std::uint64_t oldest_alive, TimePoint now) {
     routes.drop_unnamed(oldest_alive, now);
     pools.drop_unnamed(oldest_alive, now);
+    static_pools.drop_unnamed(oldest_alive, now);
     servers.drop_unnamed(oldest_alive, now);
     limits.drop_unnamed(oldest_alive, now);
     denials.drop_unnamed(oldest_alive, now);

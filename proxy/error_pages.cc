@@ -30,6 +30,14 @@ Task<Result<>> hold([[maybe_unused]] FileRef file, Task<Result<>> sending) {
   co_return co_await sending;
 }
 
+/// The number of the pool that the request was drawn to, if it was asked of these files; else the first one's.
+std::size_t pool_of(const Request& request, const StaticFiles& files) {
+  if (files.pools() == 0 || request.route == nullptr || request.route->files.get() != &files) return 0;
+  const auto& pools = request.generation->shared->static_pools[request.route->upstream].split.pools;
+  const auto found = std::find(pools.begin(), pools.end(), request.pool);
+  return found == pools.end() ? 0 : static_cast<std::size_t>(found - pools.begin());
+}
+
 }  // namespace
 
 const ErrorPages::Page* ErrorPages::find(int status) const {
@@ -76,13 +84,19 @@ std::optional<ErrorPageFile> error_page(const Request& request, int status) {
   for (const auto& field : request.exchange.request.fields) {
     if (field.id == FieldId::kAcceptEncoding) fields.add(field.id, field.name, field.value);
   }
-  const StaticQuestion question{http::Method::kGet,           page->path, page->path, {}, fields, request,
-                                request.exchange.loop().now()};
-  StaticPlan plan = page->files->plan(question, *request.files);
-  // Another file than that is a fallback, such as an application's index.html, and no error page.
-  const bool found = plan.kind == StaticPlan::Kind::kFile && plan.status == 200 && plan.file->path == page->path;
-  if (!found || !plan.representation->in_memory) return std::nullopt;
-  return ErrorPageFile{std::move(plan.file), plan.representation};
+  StaticQuestion question{http::Method::kGet,           page->path, page->path, {}, fields, request,
+                          request.exchange.loop().now()};
+  // Where builds are pools: the client's, or else the first that has the page.
+  const std::size_t pools = std::max<std::size_t>(page->files->pools(), 1);
+  const std::size_t own = pool_of(request, *page->files);
+  for (std::size_t i = 0; i < pools; ++i) {
+    question.pool = (own + i) % pools;
+    StaticPlan plan = page->files->plan(question, *request.files);
+    // Another file than that is a fallback, such as an application's index.html, and no error page.
+    const bool found = plan.kind == StaticPlan::Kind::kFile && plan.status == 200 && plan.file->path == page->path;
+    if (found && plan.representation->in_memory) return ErrorPageFile{std::move(plan.file), plan.representation};
+  }
+  return std::nullopt;
 }
 
 std::optional<ErrorPageFile> error_page_for_upstream(const Request& request, int status) {

@@ -8,6 +8,7 @@
 #include "observe/scorecard.h"
 #include "proxy/error_pages.h"
 #include "proxy/handlers/answers.h"
+#include "proxy/handlers/folder_choice.h"
 #include "proxy/handlers/pool_choice.h"
 
 namespace headgate::proxy {
@@ -37,6 +38,12 @@ std::vector<std::pair<std::string, routing::Template>> compile(
   result.reserve(fields.size());
   for (const auto& [name, value] : fields) result.emplace_back(name, compile(value));
   return result;
+}
+
+std::vector<std::string_view> names_of(const std::vector<config::Pool>& pools) {
+  std::vector<std::string_view> names;
+  for (const auto& pool : pools) names.emplace_back(pool.name);
+  return names;
 }
 
 std::uint32_t upstream_index(const config::Config& config, const std::string& name) {
@@ -141,10 +148,15 @@ const compress::Rules& compress_rules(const CompiledSite& site, const CompiledRo
   return route.compress == CompiledRoute::Compress::kOwn ? site.own_compress.at(&route) : *site.compress;
 }
 
+CompiledSplit::CompiledSplit(const config::SplitRules& rules_, std::vector<std::string_view> pools_,
+                             std::shared_ptr<TrafficFeed> traffic_)
+    : rules(&rules_), pools(std::move(pools_)), traffic(std::move(traffic_)) {
+  if (!rules->split_key.empty()) split_key = compile(rules->split_key);
+}
+
 CompiledUpstream::CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch_,
-                                   std::shared_ptr<TrafficFeed> traffic_)
-    : watch(std::move(watch_)), traffic(std::move(traffic_)) {
-  if (!upstream.split_key.empty()) split_key = compile(upstream.split_key);
+                                   std::shared_ptr<TrafficFeed> traffic)
+    : watch(std::move(watch_)), split(upstream, names_of(upstream.pools), std::move(traffic)) {
   if (upstream.balance.kind == config::Balance::Kind::kHash) balance_key = compile(upstream.balance.key);
   if (upstream.sticky) sticky.emplace(upstream.name, *upstream.sticky);
   for (const auto reason : upstream.retry.on) retry_on |= 1U << static_cast<unsigned>(reason);
@@ -178,6 +190,7 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
     certificates = std::make_shared<tls::CertificateStore>(config.tls);
   }
   check_tls();
+  compile_static_pools(traffic);
   // Last, since from here on they are followed.
   auto watches = monitor.watch(config);
   upstreams.reserve(watches.size());
@@ -189,6 +202,25 @@ Generation::Generation(std::uint64_t number_, config::Config config_, upstream::
 bool Generation::shares_limits() const {
   return config.redis && std::any_of(config.rate_limits.begin(), config.rate_limits.end(),
                                      [](const auto& limit) { return limit.store == config::RateLimit::Store::kRedis; });
+}
+
+void Generation::compile_static_pools(Traffic& traffic) {
+  for (auto& site : sites) {
+    for (auto& route : site.routes) {
+      if (!route.files || route.files->pools() == 0) continue;
+      route.upstream = static_cast<std::uint32_t>(static_pools.size());
+      const config::Static& files = *std::get<Rare<config::Static>>(route.config->action);
+      std::vector<std::string_view> names;
+      for (const auto& [name, folder] : files.pools) names.emplace_back(name);
+      static_pools.push_back({&files, &site, &route, {files, std::move(names), traffic.feed(files)}});
+    }
+  }
+}
+
+const CompiledStaticPools* Generation::find_static_pools(std::string_view name) const {
+  const auto found = std::find_if(static_pools.begin(), static_pools.end(),
+                                  [&](const auto& pools) { return pools.config->name == name; });
+  return found == static_pools.end() ? nullptr : &*found;
 }
 
 /// As Rollouts names them.
@@ -266,7 +298,10 @@ WorkerGeneration::WorkerGeneration(std::shared_ptr<const Generation> generation,
     const auto& compiled = shared->upstreams[i];
     upstreams.push_back(std::make_unique<upstream::Upstream>(upstream, compiled.watch, side));
     const bool several = upstream.pools.size() > 1;
-    choices.push_back(several ? std::make_unique<PoolChoice>(*upstreams.back(), compiled) : nullptr);
+    choices.push_back(several ? std::make_unique<ServerPoolChoice>(*upstreams.back(), compiled) : nullptr);
+  }
+  for (const auto& pools : shared->static_pools) {
+    static_choices.push_back(std::make_unique<FolderChoice>(*pools.route->files, pools.split, side.changes));
   }
   const config::Config& config = shared->config;
   const auto make = [&](bool http2) {

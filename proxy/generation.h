@@ -33,6 +33,7 @@
 
 namespace headgate::proxy {
 
+class FolderChoice;
 class PoolChoice;
 
 /// header changes with their templates compiled; in the order remove, set, add.
@@ -71,7 +72,8 @@ struct alignas(64) CompiledRoute {
   Rare<HeaderRules> request_headers;
   Rare<ResponseRules> response;
   std::unique_ptr<const StaticFiles> files;  ///< of a static
-  std::uint32_t upstream = 0;                ///< of a proxy: index in config.upstreams
+  /// Of a proxy: index in config.upstreams. Of a static with pools: in Generation::static_pools.
+  std::uint32_t upstream = 0;
   Action action = Action::kNone;
   enum class Compress : std::uint8_t {
     kOff,
@@ -109,6 +111,24 @@ struct CompiledSite {
 /// Of a route that compresses.
 const compress::Rules& compress_rules(const CompiledSite& site, const CompiledRoute& route);
 
+/// How new requests are spread over pools; views of the configuration.
+struct CompiledSplit {
+  CompiledSplit(const config::SplitRules& rules, std::vector<std::string_view> pools,
+                std::shared_ptr<TrafficFeed> traffic);
+  const config::SplitRules* rules;
+  std::vector<std::string_view> pools;  ///< in the order of the configuration
+  std::shared_ptr<TrafficFeed> traffic;
+  std::optional<routing::Template> split_key;
+};
+
+/// A static with pools.
+struct CompiledStaticPools {
+  const config::Static* config;
+  const CompiledSite* site;
+  const CompiledRoute* route;  ///< whose files they are
+  CompiledSplit split;
+};
+
 /// What of an upstream is decided once for all requests.
 struct CompiledUpstream {
   CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch,
@@ -119,8 +139,7 @@ struct CompiledUpstream {
   bool retries_on(config::RetryOn reason) const { return (retry_on >> static_cast<unsigned>(reason) & 1) != 0; }
 
   upstream::UpstreamWatch watch;
-  std::shared_ptr<TrafficFeed> traffic;
-  std::optional<routing::Template> split_key;
+  CompiledSplit split;
   std::optional<routing::Template> balance_key;  ///< of hash(...)
   std::optional<upstream::Sticky> sticky;
   std::uint32_t retry_on = 0;                    ///< a bit for each config::RetryOn
@@ -144,6 +163,7 @@ class Generation {
   std::vector<CompiledSite> sites;
   Gates gates;
   std::vector<CompiledUpstream> upstreams;  ///< in the order of config.upstreams
+  std::vector<CompiledStaticPools> static_pools;
   std::uint32_t series_count = 1;  ///< of TrafficMeter: none, and for each site one and one for each of its routes
   http::SessionLimits session_limits;
   std::shared_ptr<tls::CertificateStore> certificates;  ///< null without a tls listener
@@ -151,10 +171,14 @@ class Generation {
   /// Whether a limit is counted in Redis.
   bool shares_limits() const;
 
+  /// Null: there is no static with pools of that name.
+  const CompiledStaticPools* find_static_pools(std::string_view name) const;
+
  private:
   void compile_limits();
   void class_routes();
   void find_error_pages();
+  void compile_static_pools(Traffic& traffic);
   void check_tls() const;
 };
 
@@ -167,6 +191,7 @@ struct WorkerGeneration : boost::intrusive_ref_counter<WorkerGeneration, boost::
   std::shared_ptr<const Generation> shared;
   std::vector<std::unique_ptr<upstream::Upstream>> upstreams;  ///< in the order of config.upstreams
   std::vector<std::unique_ptr<PoolChoice>> choices;            ///< likewise; null for those of one pool
+  std::vector<std::unique_ptr<FolderChoice>> static_choices;   ///< in the order of Generation::static_pools
   std::unique_ptr<tls::ServerContext> tls;                     ///< of listeners with http2; null without one
   std::unique_ptr<tls::ServerContext> tls_http1;               ///< of TLS listeners without; null without one
   TrafficMeter meter;

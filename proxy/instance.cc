@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_server.h"
+#include "proxy/handlers/folder_choice.h"
 #include "proxy/privileges.h"
 #include "proxy/process_figures.h"
 #include "proxy/rollout_sight.h"
@@ -85,6 +86,16 @@ void take_server_states(upstream::Monitor& monitor, const Traffic& traffic, obse
             {pool.upstream, pool.pool, server.server, false, count == ejections.end() ? 0 : count->second});
       }
       if (server.verdict.standing == upstream::Standing::kServing) figures.servers.back().healthy = true;
+    }
+  }
+}
+
+void take_static_pools(const Generation& generation, const Traffic& traffic, observe::ProgramFigures& figures) {
+  for (const auto& pools : generation.static_pools) {
+    const auto split = traffic.status(pools.config->name);
+    for (const auto pool : pools.split.pools) {
+      figures.static_pools.push_back(
+          {pools.config->name, std::string(pool), split ? weight_of(split->weights, pool) : 0});
     }
   }
 }
@@ -408,6 +419,7 @@ observe::Exposition Instance::exposition() {
   figures.workers = workers_.size();
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
   take_server_states(monitor_, traffic_, figures);
+  take_static_pools(*generation_, traffic_, figures);
   take_rollouts(rollouts_, figures);
   take_closures(generation_->config, maintenance_.closed(), figures);
   figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
@@ -446,6 +458,15 @@ StatusFacts Instance::status() {
   facts.closed = maintenance_.closed();
   for (const auto& upstream : generation_->config.upstreams) {
     if (const auto status = traffic_.status(upstream.name)) facts.splits[upstream.name] = *status;
+  }
+  for (const auto& pools : generation_->static_pools) {
+    const config::Static& files = *pools.config;
+    StatusFacts::Statics told{files.name, pools.site->name, pools.route->name, {}};
+    for (const auto& [pool, folder] : files.pools) {
+      told.pools.push_back({pool, folder, !why_no_index(files, pool), static_traffic_of(metrics_, files.name, pool)});
+    }
+    facts.statics.push_back(std::move(told));
+    if (const auto status = traffic_.status(files.name)) facts.splits[files.name] = *status;
   }
   for (auto& rollout : rollouts_.all()) facts.rollouts.emplace(rollout.upstream, std::move(rollout));
   return facts;

@@ -8,6 +8,7 @@
 #include "proxy/generation.h"
 #include "proxy/grpc.h"
 #include "proxy/handlers/answers.h"
+#include "proxy/handlers/folder_choice.h"
 #include "proxy/handlers/forward.h"
 #include "proxy/request_id.h"
 
@@ -140,6 +141,8 @@ Task<Result<>> act(Request& request, const Surroundings& surroundings) {
       return forward(request);
     case CompiledRoute::Action::kStatic:
       request.path = strip_prefix(request.path, route.strip_prefix);
+      if (route.files->pools() > 0) [[unlikely]]
+        return serve_from_pools(request, surroundings.files);
       return route.files->serve(request, surroundings.files);
     case CompiledRoute::Action::kRedirect:
       return respond_redirect(request);

@@ -54,10 +54,37 @@ Weights with_share(Weights others, const std::string& pool, double percent) {
   return others;
 }
 
-std::string unknown_pool(const Weights& pools, const std::string& upstream, const std::string& pool) {
+std::string unknown_pool(const char* kind, const Weights& pools, const std::string& upstream, const std::string& pool) {
   std::vector<std::string_view> names;
   for (const auto& [name, weight] : pools) names.push_back(name);
-  return fmt::format("upstream '{}' has no pool '{}'{}", upstream, pool, config::suggestion(pool, names));
+  return fmt::format("{} '{}' has no pool '{}'{}", kind, upstream, pool, config::suggestion(pool, names));
+}
+
+/// Whatever a pool is: it has a name.
+template <class Pools, class Name>
+Weights weights_of(const Pools& pools, const config::SplitRules& rules, Name name_of) {
+  Weights weights;
+  for (const auto& pool : pools) {
+    const bool first = weights.empty();
+    const std::string& name = name_of(pool);
+    weights.emplace_back(name, rules.split.empty() && first ? 1 : weight_of(rules.split, name));
+  }
+  return weights;
+}
+
+/// What has pools and is in the configuration: by name, what it is and what the file says.
+struct Configured {
+  const char* kind;
+  Weights weights;
+};
+
+std::map<std::string, Configured> configured_in(const config::Config& config) {
+  std::map<std::string, Configured> all;
+  for (const auto& upstream : config.upstreams) all[upstream.name] = {"upstream", configured_weights(upstream)};
+  config::each_pooled_static(config, [&](const config::Static& files, const config::Site&, const config::Route&) {
+    all[files.name] = {"static", configured_weights(files)};
+  });
+  return all;
 }
 
 }  // namespace
@@ -70,12 +97,11 @@ double weight_of(const Weights& weights, std::string_view pool) {
 }
 
 Weights configured_weights(const config::Upstream& upstream) {
-  Weights weights;
-  for (const auto& pool : upstream.pools) {
-    const bool first = weights.empty();
-    weights.emplace_back(pool.name, upstream.split.empty() && first ? 1 : weight_of(upstream.split, pool.name));
-  }
-  return weights;
+  return weights_of(upstream.pools, upstream, [](const auto& pool) -> const std::string& { return pool.name; });
+}
+
+Weights configured_weights(const config::Static& files) {
+  return weights_of(files.pools, files, [](const auto& pool) -> const std::string& { return pool.first; });
 }
 
 bool same_shares(const Weights& a, const Weights& b) {
@@ -96,24 +122,31 @@ std::string text_of(const Weights& weights) {
 // --- the configuration ----------------------------------------------------------------------------------------------
 
 std::shared_ptr<TrafficFeed> Traffic::feed(const config::Upstream& upstream) {
-  auto& state = states_[upstream.name];
+  return feed(upstream.name, configured_weights(upstream));
+}
+
+std::shared_ptr<TrafficFeed> Traffic::feed(const config::Static& files) {
+  return feed(files.name, configured_weights(files));
+}
+
+std::shared_ptr<TrafficFeed> Traffic::feed(const std::string& name, const Weights& file) {
+  auto& state = states_[name];
   if (!state.feed) {
-    const Weights file = configured_weights(upstream);
     const Weights now = state.set ? ordered(file, *state.set) : file;
-    state.feed =
-        std::make_shared<TrafficFeed>(plan_of(upstream.name, sum_of(now) > 0 ? now : file, state.release, nullptr));
+    state.feed = std::make_shared<TrafficFeed>(plan_of(name, sum_of(now) > 0 ? now : file, state.release, nullptr));
   }
   return state.feed;
 }
 
 void Traffic::adopt(const config::Config& config) {
+  const auto configured = configured_in(config);
   for (auto& [name, state] : states_) {
-    const auto found = std::find_if(config.upstreams.begin(), config.upstreams.end(),
-                                    [&](const auto& upstream) { return upstream.name == name; });
+    const auto found = configured.find(name);
     const Weights before = effective(state);
     const bool first = state.file.empty();
-    state.file = found == config.upstreams.end() ? Weights() : configured_weights(*found);
+    state.file = found == configured.end() ? Weights() : found->second.weights;
     if (state.file.empty()) continue;
+    state.kind = found->second.kind;
     const Weights after = effective(state);
     if (!first && !before.empty() && begins_release(ordered(after, before), after)) ++state.release;
     publish(name, state);
@@ -162,7 +195,8 @@ Traffic::Refusal Traffic::find(const std::string& upstream, State*& state) {
   }
   std::vector<std::string_view> names;
   for (const auto& [name, each] : states_) names.push_back(name);
-  return fmt::format("there is no upstream '{}'{}", upstream, config::suggestion(upstream, names));
+  return fmt::format("there is no upstream '{}', nor a static with pools of that name{}", upstream,
+                     config::suggestion(upstream, names));
 }
 
 Traffic::Refusal Traffic::find_to_change(const std::string& upstream, State*& state) {
@@ -179,7 +213,7 @@ void Traffic::change(const std::string& name, State& state, Weights to, std::opt
   publish(name, state);
   changed_();
   const std::string now = text_of(effective(state));
-  log::info("upstream {}: {}: {} (was {})", name, type, now, text_of(before));
+  log::info("{} {}: {}: {} (was {})", state.kind, name, type, now, text_of(before));
   events_.add(type, {{"upstream", name}, {"split", now}, {"before", text_of(before)}});
 }
 
@@ -188,7 +222,8 @@ Traffic::Refusal Traffic::split(const std::string& upstream, const Weights& weig
   if (auto refusal = find_to_change(upstream, state)) return refusal;
   for (const auto& [pool, weight] : weights) {
     const auto known = [&, &name = pool](const auto& one) { return one.first == name; };
-    if (std::none_of(state->file.begin(), state->file.end(), known)) return unknown_pool(state->file, upstream, pool);
+    if (std::none_of(state->file.begin(), state->file.end(), known))
+      return unknown_pool(state->kind, state->file, upstream, pool);
     if (!(weight >= 0) || weight > 1e9) return fmt::format("the weight of '{}' is not a number from 0 on", pool);
   }
   const double sum = sum_of(weights);
@@ -221,7 +256,7 @@ Traffic::Refusal Traffic::switch_to(const std::string& upstream, const std::stri
     weight = name == pool ? 100 : 0;
     known = known || name == pool;
   }
-  if (!known) return unknown_pool(state->file, upstream, pool);
+  if (!known) return unknown_pool(state->kind, state->file, upstream, pool);
   change(upstream, *state, to, to, "switch");
   return std::nullopt;
 }
@@ -230,7 +265,7 @@ Traffic::Refusal Traffic::rollback(const std::string& upstream) {
   State* state = nullptr;
   if (auto refusal = find_to_change(upstream, state)) return refusal;
   Weights to = ordered(state->file, state->before);
-  if (sum_of(to) <= 0) return fmt::format("the split of upstream '{}' has not been changed yet", upstream);
+  if (sum_of(to) <= 0) return fmt::format("the split of {} '{}' has not been changed yet", state->kind, upstream);
   change(upstream, *state, to, to, "rollback");
   return std::nullopt;
 }
@@ -308,7 +343,8 @@ void Traffic::restore(const std::vector<Saved>& saved) {
     state.release = one.release;
     if (state.file.empty()) continue;
     publish(one.upstream, state);
-    if (state.set) log::warn("upstream {}: the split is an operator's: {}", one.upstream, text_of(effective(state)));
+    if (state.set)
+      log::warn("{} {}: the split is an operator's: {}", state.kind, one.upstream, text_of(effective(state)));
   }
   changed_();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The traffic switch: which share of an upstream's requests each of its pools gets. The configuration says it at first;
-// an operator's split, switch and rollback stand over that, until they are reset.
+// The traffic switch: which share of the requests each pool of an upstream, or of a static, gets. The configuration
+// says it at first; an operator's split, switch and rollback stand over that, until they are reset. Upstreams and
+// statics with pools have one space of names.
 #pragma once
 
 #include <functional>
@@ -24,6 +25,7 @@ using Weights = std::vector<std::pair<std::string, double>>;
 /// The weights that the configuration gives an upstream's pools: its split, in which a pool that is not named gets
 /// nothing, or everything for the first pool.
 Weights configured_weights(const config::Upstream& upstream);
+Weights configured_weights(const config::Static& files);
 
 /// Main thread.
 class Traffic {
@@ -31,8 +33,9 @@ class Traffic {
   /// `changed` is called when some plan is another one.
   Traffic(observe::Events& events, std::function<void()> changed) : events_(events), changed_(std::move(changed)) {}
 
-  /// The feed of an upstream, made when it is not known yet.
+  /// The feed of an upstream or of a static with pools, made when it is not known yet.
   std::shared_ptr<TrafficFeed> feed(const config::Upstream& upstream);
+  std::shared_ptr<TrafficFeed> feed(const config::Static& files);
 
   /// From now on this is the configuration. What operators have set stays, for the pools that are still there.
   void adopt(const config::Config& config);
@@ -84,6 +87,7 @@ class Traffic {
 
  private:
   struct State {
+    const char* kind = "upstream";  ///< what operators call it: that, or "static"
     std::shared_ptr<TrafficFeed> feed;
     Weights file;                ///< empty: not in the configuration
     std::optional<Weights> set;  ///< by an operator
@@ -92,6 +96,7 @@ class Traffic {
     std::optional<Rolling> rolling;
   };
 
+  std::shared_ptr<TrafficFeed> feed(const std::string& name, const Weights& file);
   Weights at_rest(const State& state) const;
   Weights effective(const State& state) const;
   void change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type);

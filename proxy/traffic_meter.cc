@@ -39,6 +39,12 @@ TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const 
       }
     }
   }
+  for (const auto& pools : generation.static_pools) {
+    first_static_pools_.push_back(static_cast<std::uint32_t>(static_pools_.size()));
+    for (const auto pool : pools.split.pools) {
+      static_pools_.push_back(&metrics.static_pools.cells(worker, {pools.config->name, pool}, generation.number));
+    }
+  }
 }
 
 void TrafficMeter::count_denial(const Request& request, observe::Denial why) {
@@ -84,6 +90,18 @@ std::optional<ServerTraffic> traffic_of(observe::Metrics& metrics, std::string_v
                                         std::string_view server) {
   const auto series = metrics.servers.find({upstream, pool, server});
   return series ? std::optional(traffic_of(*series)) : std::nullopt;
+}
+
+StaticTraffic static_traffic_of(observe::Metrics& metrics, std::string_view name, std::string_view pool) {
+  StaticTraffic sum;
+  if (const auto series = metrics.static_pools.find({name, pool})) {
+    series->each([&](const observe::StaticPoolCells& cells) {
+      sum.in_flight += cells.in_flight.value();
+      sum.requests += cells.requests.value();
+      sum.lent += cells.lent.value();
+    });
+  }
+  return sum;
 }
 
 int status_of_upstream_failure(const Error& error) {

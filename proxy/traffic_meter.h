@@ -45,6 +45,11 @@ class TrafficMeter {
     return targets_[first_targets_[upstream] + server];
   }
 
+  /// Of a static with pools, by its index in Generation::static_pools.
+  observe::StaticPoolCells& static_pool(std::uint32_t pools, std::size_t pool) const {
+    return *static_pools_[first_static_pools_[pools] + pool];
+  }
+
  private:
   observe::RouteCells& find_cells(std::size_t index, const Request& request);
 
@@ -56,6 +61,8 @@ class TrafficMeter {
   std::vector<observe::DenialCells*> denials_;  // by site; null for those that let everybody in
   std::vector<std::uint32_t> first_targets_;  // of each upstream
   std::vector<Target> targets_;
+  std::vector<std::uint32_t> first_static_pools_;  // of each static with pools
+  std::vector<observe::StaticPoolCells*> static_pools_;
 };
 
 /// One attempt at a server, for as long as it lives.
@@ -105,6 +112,15 @@ ServerTraffic traffic_of(const observe::Series<observe::ServerCells, 3>& series)
 /// Nothing: it is not counted by its name (observe::Metrics::kMostServers). Any thread.
 std::optional<ServerTraffic> traffic_of(observe::Metrics& metrics, std::string_view upstream, std::string_view pool,
                                         std::string_view server);
+
+/// What a pool of a static has had, all workers added up.
+struct StaticTraffic {
+  std::uint64_t in_flight = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t lent = 0;
+};
+/// Zeros for one that is not counted. Any thread.
+StaticTraffic static_traffic_of(observe::Metrics& metrics, std::string_view name, std::string_view pool);
 
 /// What a client is told of a failure on the upstream's side: 503 when nobody can be asked or the program is stopping,
 /// 504 or 502.

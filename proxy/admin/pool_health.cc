@@ -3,11 +3,15 @@
 
 #include <fmt/format.h>
 
+#include "proxy/handlers/folder_choice.h"
 #include "proxy/instance.h"
 
 namespace headgate::proxy {
 
 std::optional<std::string> why_not_well(Instance& instance, const std::string& upstream, const std::string& pool) {
+  if (const auto* const files = instance.generation().find_static_pools(upstream)) {
+    return why_no_index(*files->config, pool);
+  }
   for (const auto& one : instance.monitor().status()) {
     if (one.upstream != upstream || one.pool != pool || one.serving()) continue;
     std::string why;

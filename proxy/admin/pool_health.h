@@ -9,8 +9,8 @@ namespace headgate::proxy {
 
 class Instance;
 
-/// Why all requests that go to the pool would fail: no server of it is well. Nothing: one is, or there is no such pool.
-/// Main thread.
+/// Why nobody should be sent to the pool of an upstream, or of a static: no server of it is well, or its folder has no
+/// index. Nothing: one is, there is one, or there is no such pool. Main thread.
 std::optional<std::string> why_not_well(Instance& instance, const std::string& upstream, const std::string& pool);
 
 }  // namespace headgate::proxy

@@ -38,6 +38,15 @@ struct Answer {
   bool saved = true;
 };
 
+/// Of files there is nothing to compare: they do not fail, nor get slower with what is in them.
+std::optional<Answer> refuse_static(Instance& instance, const std::string& name) {
+  if (instance.generation().find_static_pools(name) == nullptr) return std::nullopt;
+  return Answer{409, "refused",
+                "'" + name +
+                    "' is a static: its pools are files, which a rollout could not tell apart by their "
+                    "failures; use split, switch and rollback"};
+}
+
 Answer carry_out(Instance& instance, const std::string& upstream, const Asked& asked) {
   if (asked.action == "start" && !asked.pool.empty() && !instance.rollouts().running(upstream)) {
     if (auto refusal = why_not_well(instance, upstream, asked.pool)) {
@@ -83,6 +92,8 @@ Task<> respond_rollout(http::Exchange& exchange, Instance& instance, const Upstr
   Answer answer;
   if (!text) {
     answer = {400, "refused", "the body is too long"};
+  } else if (const auto refused = refuse_static(instance, path.upstream)) {
+    answer = *refused;
   } else if (method != "GET") {
     answer = carry_out(instance, path.upstream, method == "DELETE" ? Asked{"abort", {}} : read_asked(*text));
   }

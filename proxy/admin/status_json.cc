@@ -131,6 +131,29 @@ json pool_json(const StatusFacts& facts, const config::Upstream& upstream, const
           {"servers", std::move(servers)}};
 }
 
+void add_split(const StatusFacts& facts, const std::string& name, json& told) {
+  const auto split = facts.splits.find(name);
+  if (split == facts.splits.end()) return;
+  told["split"] = json::object();
+  for (const auto& [pool, weight] : split->second.weights) told["split"][pool] = weight;
+  told["split_override"] = split->second.override;
+}
+
+json static_json(const StatusFacts& facts, const StatusFacts::Statics& statics) {
+  json pools = json::array();
+  for (const auto& pool : statics.pools) {
+    pools.push_back({{"name", pool.name},
+                     {"folder", pool.folder},
+                     {"index", pool.has_index},
+                     {"in_flight", pool.traffic.in_flight},
+                     {"requests", pool.traffic.requests},
+                     {"lent", pool.traffic.lent}});
+  }
+  json told = {{"name", statics.name}, {"site", statics.site}, {"route", statics.route}, {"pools", std::move(pools)}};
+  add_split(facts, statics.name, told);
+  return told;
+}
+
 bool has_server(const config::Config& config, const std::string& upstream, const std::string& server) {
   return std::any_of(config.upstreams.begin(), config.upstreams.end(), [&](const auto& one) {
     return one.name == upstream && std::any_of(one.pools.begin(), one.pools.end(), [&](const auto& pool) {
@@ -161,7 +184,7 @@ std::string status_json(const StatusFacts& facts) {
       {"version", facts.version},         {"generation", facts.generation}, {"uptime_s", facts.uptime_s},
       {"draining", facts.draining},       {"requests", facts.requests},     {"in_flight", facts.in_flight},
       {"connections", facts.connections}, {"listeners", json::array()},     {"upstreams", json::array()},
-      {"overrides", json::array()},
+      {"statics", json::array()},         {"overrides", json::array()},
   };
   for (const auto& [address, tls] : facts.listeners)
     status["listeners"].push_back({{"address", address}, {"tls", tls}});
@@ -169,15 +192,12 @@ std::string status_json(const StatusFacts& facts) {
     json pools = json::array();
     for (const auto& pool : upstream.pools) pools.push_back(pool_json(facts, upstream, pool));
     json told = {{"name", upstream.name}, {"pools", std::move(pools)}};
-    if (const auto split = facts.splits.find(upstream.name); split != facts.splits.end()) {
-      told["split"] = json::object();
-      for (const auto& [pool, weight] : split->second.weights) told["split"][pool] = weight;
-      told["split_override"] = split->second.override;
-    }
+    add_split(facts, upstream.name, told);
     if (const auto rollout = facts.rollouts.find(upstream.name); rollout != facts.rollouts.end())
       told["rollout"] = rollout_json(rollout->second);
     status["upstreams"].push_back(std::move(told));
   }
+  for (const auto& statics : facts.statics) status["statics"].push_back(static_json(facts, statics));
   for (const auto& [upstream, server] : facts.drains) {
     status["overrides"].push_back({{"upstream", upstream},
                                    {"server", server},

@@ -38,9 +38,21 @@ struct StatusFacts {
   upstream::Monitor::Drains drains;              ///< unknown ones included
   /// Of the answers of a pool since the start, by upstream and pool.
   std::map<std::pair<std::string, std::string>, observe::DurationHistogram::Sum> latencies;
-  std::map<std::string, Traffic::Status> splits;     ///< by upstream
-  std::map<std::string, Rollouts::Status> rollouts;  ///< likewise
+  std::map<std::string, Traffic::Status> splits;     ///< by upstream, or by the name of a static with pools
+  std::map<std::string, Rollouts::Status> rollouts;  ///< by upstream
   Closures closed;                                   ///< sites in maintenance, unknown ones included
+
+  /// A static with pools.
+  struct Statics {
+    std::string name, site, route;
+    struct Pool {
+      std::string name, folder;
+      bool has_index = false;
+      StaticTraffic traffic;
+    };
+    std::vector<Pool> pools;
+  };
+  std::vector<Statics> statics;
 };
 
 /// Pure.

@@ -51,26 +51,56 @@ Asked read_asked(Action action, const std::string& text) {
   return asked;
 }
 
-json traffic_json(Instance& instance, const config::Upstream& upstream) {
-  const auto status = instance.traffic().status(upstream.name);
-  json told = {{"upstream", upstream.name}, {"pools", json::array()}};
+/// What has pools, in the generation that a request is answered by.
+struct Pooled {
+  const config::Upstream* upstream = nullptr;         ///< either this
+  const CompiledStaticPools* static_pools = nullptr;  ///< or that
+  explicit operator bool() const { return upstream != nullptr || static_pools != nullptr; }
+};
+
+std::vector<std::string> pools_of(const Pooled& pooled) {
+  std::vector<std::string> names;
+  if (pooled.upstream != nullptr) {
+    for (const auto& pool : pooled.upstream->pools) names.push_back(pool.name);
+  } else {
+    for (const auto pool : pooled.static_pools->split.pools) names.emplace_back(pool);
+  }
+  return names;
+}
+
+/// What is under way in a pool.
+ServerTraffic traffic_in(Instance& instance, const Pooled& pooled, const std::string& name, const std::string& pool) {
+  ServerTraffic sum;
+  if (pooled.upstream == nullptr) {
+    sum.in_flight = static_traffic_of(instance.metrics(), name, pool).in_flight;
+    return sum;
+  }
+  for (const auto& one : pooled.upstream->pools) {
+    if (one.name != pool) continue;
+    for (const auto& server : one.servers) {
+      const auto traffic = traffic_of(instance.metrics(), name, pool, server.address.text);
+      if (!traffic) continue;
+      sum.in_flight += traffic->in_flight;
+      sum.tunnels += traffic->tunnels;
+    }
+  }
+  return sum;
+}
+
+json traffic_json(Instance& instance, const Pooled& pooled, const std::string& name) {
+  const auto status = instance.traffic().status(name);
+  json told = {{"upstream", name}, {"pools", json::array()}};
   if (!status) return told;
   double sum = 0;
   for (const auto& [pool, weight] : status->weights) sum += weight;
   told["override"] = status->override;
   told["release"] = status->release;
   told["split"] = json::object();
-  for (const auto& pool : upstream.pools) {
-    const double weight = weight_of(status->weights, pool.name);
-    ServerTraffic traffic;
-    for (const auto& server : pool.servers) {
-      const auto one = traffic_of(instance.metrics(), upstream.name, pool.name, server.address.text);
-      if (!one) continue;
-      traffic.in_flight += one->in_flight;
-      traffic.tunnels += one->tunnels;
-    }
-    told["split"][pool.name] = weight;
-    told["pools"].push_back({{"pool", pool.name},
+  for (const auto& pool : pools_of(pooled)) {
+    const double weight = weight_of(status->weights, pool);
+    const auto traffic = traffic_in(instance, pooled, name, pool);
+    told["split"][pool] = weight;
+    told["pools"].push_back({{"pool", pool},
                              {"weight", weight},
                              {"percent", sum > 0 ? weight / sum * 100 : 0},
                              {"in_flight", traffic.in_flight},
@@ -94,23 +124,21 @@ Traffic::Refusal apply(Traffic& traffic, const UpstreamPath& path, const Asked& 
   return std::nullopt;
 }
 
-bool has_pools(const config::Upstream& upstream, const Asked& asked) {
-  const auto has = [&](const std::string& name) {
-    return std::any_of(upstream.pools.begin(), upstream.pools.end(),
-                       [&](const auto& pool) { return pool.name == name; });
-  };
+bool has_pools(const Pooled& pooled, const Asked& asked) {
+  const auto names = pools_of(pooled);
+  const auto has = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   return (asked.pool.empty() || has(asked.pool)) &&
          std::all_of(asked.weights.begin(), asked.weights.end(), [&](const auto& one) { return has(one.first); });
 }
 
 /// An operator's word against a rollout's: who wants the split changed has to say what is to become of the rollout.
 /// Back is always possible, and ends it. `saved` is set when it has ended.
-Traffic::Refusal end_rollout(Instance& instance, const UpstreamPath& path, const config::Upstream& upstream,
-                             const Asked& asked, bool& saved) {
+Traffic::Refusal end_rollout(Instance& instance, const UpstreamPath& path, const Pooled& pooled, const Asked& asked,
+                             bool& saved) {
   const auto status = instance.rollouts().status(path.upstream);
   if (!status || status->over()) return std::nullopt;
   const bool back = path.action == Action::kRollback;
-  if (!back && (!asked.force || !has_pools(upstream, asked))) {
+  if (!back && (!asked.force || !has_pools(pooled, asked))) {
     return fmt::format(
         "a rollout of '{}' is under way, at {:g} %: `rollout abort` or `rollout promote` it first; "
         "--force (\"force\": true) rolls it back and goes on, to pools that there are",
@@ -124,10 +152,11 @@ const char* method_of(Action action) {
   return action == Action::kNone ? "GET" : action == Action::kSplit ? "PUT" : "POST";
 }
 
-const config::Upstream* find(const config::Config& config, const std::string& name) {
-  const auto found = std::find_if(config.upstreams.begin(), config.upstreams.end(),
-                                  [&](const auto& upstream) { return upstream.name == name; });
-  return found == config.upstreams.end() ? nullptr : &*found;
+Pooled find(const Generation& generation, const std::string& name) {
+  const auto& upstreams = generation.config.upstreams;
+  const auto found =
+      std::find_if(upstreams.begin(), upstreams.end(), [&](const auto& upstream) { return upstream.name == name; });
+  return {found == upstreams.end() ? nullptr : &*found, generation.find_static_pools(name)};
 }
 
 }  // namespace
@@ -140,13 +169,13 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
   auto reading = read_text(exchange);
   const auto text = co_await reading;
   const auto generation = instance.shared_generation();  // a reload may come while this waits
-  const auto* const upstream = find(generation->config, path.upstream);
+  const Pooled pooled = find(*generation, path.upstream);
   const Asked asked = text ? read_asked(path.action, *text) : Asked{"the body is too long", {}, false, {}, false};
   std::string refused;
   int status = 400;
-  if (upstream == nullptr) {
+  if (!pooled) {
     status = 404;
-    refused = "there is no upstream '" + path.upstream + "'";
+    refused = "there is no upstream '" + path.upstream + "', nor a static with pools of that name";
   } else if (path.action != Action::kNone && asked.refusal) {
     refused = *asked.refusal;
   } else if (path.action == Action::kSwitch && !asked.force) {
@@ -159,7 +188,7 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
   bool conflict = false;
   const bool aborts = path.action == Action::kRollback && instance.rollouts().running(path.upstream);
   if (refused.empty() && path.action != Action::kNone) {
-    if (const auto refusal = end_rollout(instance, path, *upstream, asked, saved)) {
+    if (const auto refusal = end_rollout(instance, path, pooled, asked, saved)) {
       conflict = true;
       status = 409;
       refused = *refusal;
@@ -180,7 +209,7 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
     co_return;
   }
   if (path.action != Action::kNone) co_await instance.workers_told();
-  json told = traffic_json(instance, *upstream);
+  json told = traffic_json(instance, pooled, path.upstream);
   if (path.action != Action::kNone) told["saved"] = saved;
   std::string body = to_text(told);
   co_await respond(exchange, 200, std::move(body));

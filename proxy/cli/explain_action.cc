@@ -2,27 +2,22 @@
 #include "proxy/cli/explain_action.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
 
-#include "base/time.h"
 #include "config/units.h"
 #include "http/message.h"
 #include "http/path.h"
 #include "proxy/cli/explain_compress.h"
 #include "proxy/cli/explain_gate.h"
 #include "proxy/cli/explain_headers.h"
+#include "proxy/cli/explain_static.h"
 #include "proxy/handlers/answers.h"
-#include "proxy/handlers/file_cache.h"
-#include "proxy/handlers/static_files.h"
 #include "proxy/limits.h"
 
 namespace headgate::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::string_view scheme_name(config::Scheme scheme) {
   switch (scheme) {
@@ -153,74 +148,6 @@ void explain_rate_limits(const config::Config& config, const config::Route& rout
     const auto found = std::find_if(config.rate_limits.begin(), config.rate_limits.end(),
                                     [&](const config::RateLimit& each) { return each.name == name; });
     if (found != config.rate_limits.end()) explain_rate_limit(*found, question);
-  }
-}
-
-std::string state_of(const fs::path& path) {
-  std::error_code ignored;
-  const auto state = fs::status(path, ignored);
-  if (fs::is_regular_file(state)) return "a file";
-  if (fs::is_directory(state)) return "a directory";
-  return fs::exists(state) ? "neither file nor directory" : "does not exist";
-}
-
-/// What is looked for below the root, one after another.
-std::vector<std::string> candidates(const config::Static& files, const std::string& path, const Question& question) {
-  std::vector<std::string> out;
-  std::vector<std::string> wanted = files.try_files;
-  if (files.spa) wanted = {"$uri", "/index.html"};
-  for (const std::string& each : wanted) out.push_back(question.expand(each.substr(0, each.find('?'))));
-  if (!wanted.empty()) return out;
-  out.push_back(path);
-  for (const std::string& index : files.index) out.push_back(path + (path.ends_with('/') ? "" : "/") + index);
-  return out;
-}
-
-void print_outcome(const config::Static& files, const Question& question) {
-  const proxy::StaticFiles handler(files);
-  proxy::FileCache cache;
-  const auto plan = handler.plan({http::method_of(question.method), question.path, question.sent_path, question.query,
-                                  question.fields, question, Clock::now()},
-                                 cache);
-  using Kind = proxy::StaticPlan::Kind;
-  switch (plan.kind) {
-    case Kind::kFile:
-      print_line("answer", std::to_string(plan.status) + ", the file " + plan.file->path + ", " +
-                               std::string(plan.file->content_type));
-      if (!plan.cache_control.empty()) print_line("", "Cache-Control: " + std::string(plan.cache_control));
-      break;
-    case Kind::kPage:
-      print_line("answer", "200, a listing of the directory");
-      break;
-    case Kind::kRedirect:
-      print_line("answer", std::to_string(plan.status) + " to " + plan.text);
-      break;
-    case Kind::kOptions:
-      print_line("answer", "204 with Allow");
-      break;
-    case Kind::kRefusal:
-      print_line("answer",
-                 std::to_string(plan.status) + (plan.reason == nullptr ? "" : std::string(", ") + plan.reason));
-      break;
-  }
-}
-
-void explain_static(const config::Route& route, const config::Static& files, Question& question) {
-  print_line("action", "static files below " + files.root + " (" + state_of(files.root) + ")");
-  if (!route.strip_prefix.empty()) print_line("", "strip_prefix " + route.strip_prefix);
-  question.path = question.keep(std::string(proxy::strip_prefix(question.path, route.strip_prefix)));
-  for (const std::string& candidate : candidates(files, std::string(question.path), question)) {
-    if (candidate.starts_with('=')) {
-      print_line("tries", "status " + candidate.substr(1));
-    } else {
-      print_line("tries", candidate + ": " + state_of(fs::path(files.root + "/" + candidate)));
-    }
-  }
-  for (const std::string& root : files.also) print_line("also", root + " (" + state_of(root) + ")");
-  try {
-    print_outcome(files, question);
-  } catch (const std::exception& error) {
-    print_line("answer", std::string("none: ") + error.what());
   }
 }
 

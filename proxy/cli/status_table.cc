@@ -112,14 +112,18 @@ std::string line_of(const Row& row, const std::array<std::size_t, kColumns.size(
   return line + '\n';
 }
 
+/// ", weight 95 (override of the file)"; nothing where there is but one pool.
+std::string weight_text(const json& group, const std::string& pool) {
+  const auto weight = text_at(member(group, "split"), pool.c_str());
+  if (weight.empty() || member(group, "split").size() <= 1) return {};
+  return ", weight " + weight + (is_true(group, "split_override") ? " (override of the file)" : "");
+}
+
 /// "  pool blue: serving, weight 95, p50 1 ms, p99 5 ms"
 std::string title_of(const json& upstream, const json& pool) {
   const std::string name = text_at(pool, "name");
   std::string title = fmt::format("  pool {}: {}", name, text_at(pool, "rotation"));
-  if (const auto weight = text_at(member(upstream, "split"), name.c_str());
-      !weight.empty() && member(upstream, "split").size() > 1) {
-    title += ", weight " + weight + (is_true(upstream, "split_override") ? " (override of the file)" : "");
-  }
+  title += weight_text(upstream, name);
   for (const char* const share : {"p50", "p99"}) {
     const auto latency = text_at(member(pool, "latency_ms"), share);
     if (!latency.empty()) title += fmt::format(", {} {} ms", share, latency);
@@ -154,6 +158,19 @@ std::string upstream_table(const json& upstream, bool colours) {
   return text;
 }
 
+std::string static_lines(const json& statics) {
+  std::string text = fmt::format("\nstatic {} ({} {})\n", text_at(statics, "name"), text_at(statics, "site"),
+                                 text_at(statics, "route"));
+  for (const json& pool : member(statics, "pools")) {
+    const std::string name = text_at(pool, "name");
+    text +=
+        fmt::format("  pool {}: {}{}{}, {} in flight, {} requests, {} files lent to other pools\n", name,
+                    text_at(pool, "folder"), is_true(pool, "index") ? "" : " (no index)", weight_text(statics, name),
+                    text_at(pool, "in_flight"), text_at(pool, "requests"), text_at(pool, "lent"));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string status_table(const json& status, bool colours) {
@@ -171,6 +188,7 @@ std::string status_table(const json& status, bool colours) {
                         colours ? "\033[33m" : "", colours ? "\033[0m" : "", duration_at(one, "for_s"));
   }
   for (const json& upstream : member(status, "upstreams")) text += upstream_table(upstream, colours);
+  for (const json& statics : member(status, "statics")) text += static_lines(statics);
   bool first = true;
   for (const json& one : member(status, "overrides")) {
     if (is_true(one, "in_effect")) continue;

@@ -107,7 +107,11 @@ bool must_revalidate(std::string_view path) {
   const auto name = last_segment(path);
   if (std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
   if (name.ends_with("-sw.js") || name.ends_with(".webmanifest")) return true;
-  const auto extension = http::extension_of(name);
+  return is_page(name);
+}
+
+bool is_page(std::string_view path) {
+  const auto extension = http::extension_of(path);
   return http::iequals(extension, "html") || http::iequals(extension, "htm");
 }
 
@@ -135,7 +139,8 @@ bool path_matches(std::string_view pattern, std::string_view path) {
   return p == pattern.size();
 }
 
-CachePolicy::CachePolicy(std::vector<std::pair<std::string, std::string>> patterns, bool spa) : spa_(spa) {
+CachePolicy::CachePolicy(std::vector<std::pair<std::string, std::string>> patterns, bool spa, bool several_builds)
+    : spa_(spa), several_builds_(several_builds) {
   for (auto& [pattern, value] : patterns) rules_.push_back({std::move(pattern), std::move(value)});
   // A name without a star beats every pattern; among patterns the one that says more; then the order of the file.
   std::stable_sort(rules_.begin(), rules_.end(), [](const Rule& a, const Rule& b) {
@@ -150,9 +155,9 @@ std::string_view CachePolicy::of(std::string_view path) const {
   for (const auto& rule : rules_) {
     if (path_matches(rule.pattern, path)) return rule.value;
   }
-  if (!spa_) return {};
+  if (!spa_ && !several_builds_) return {};
   if (must_revalidate(path)) return kRevalidate;
-  return has_content_hash(path) ? kImmutable : std::string_view{};
+  return spa_ && has_content_hash(path) ? kImmutable : std::string_view{};
 }
 
 }  // namespace headgate::proxy

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "http/content_type.h"
 
 namespace headgate::proxy {
@@ -71,13 +72,14 @@ std::uint64_t content_hash(std::string_view bytes) {
 
 /// Of a file in memory the tag is a hash of the bytes: the same on every machine, and different whenever they differ,
 /// even where the build gives all files the same time and two versions have the same size. Of a large one it is time
-/// and size, with inode and change time where the time is no real one.
-std::string make_etag(const Representation& one) {
+/// and size, with inode and change time where the time is no real one, and with the pool's name: builds that can be
+/// repeated give all files one time.
+std::string make_etag(const Representation& one, std::uint64_t salt) {
   std::uint64_t identity = 0;
   if (one.in_memory) {
     identity = content_hash(one.body);
   } else {
-    identity = static_cast<std::uint64_t>(one.stamp.modified);
+    identity = static_cast<std::uint64_t>(one.stamp.modified) ^ salt;
     if (one.stamp.modified < kFirstCredibleTime * kSecond) {
       identity ^= static_cast<std::uint64_t>(one.stamp.changed) ^ (one.stamp.inode << 32);
     }
@@ -112,7 +114,7 @@ ReadOutcome read_whole(Representation& one) {
 }
 
 /// Fills body or keeps the descriptor, and makes the tag. False: an I/O error.
-bool take_content(Representation& one) {
+bool take_content(Representation& one, std::uint64_t salt) {
   for (int attempt = 0; attempt < kReadAttempts && one.stamp.size <= kSmallFile; ++attempt) {
     const auto outcome = read_whole(one);
     if (outcome == ReadOutcome::kFailed) return false;
@@ -126,7 +128,7 @@ bool take_content(Representation& one) {
     one.stamp = FileStamp(info);
   }
   if (!one.in_memory) one.body = {};  // large, or somebody is writing it all the time: sent from the descriptor
-  one.etag = make_etag(one);
+  one.etag = make_etag(one, salt);
   return true;
 }
 
@@ -191,11 +193,14 @@ bool unchanged(const OnDisk& disk, const CachedFile& previous) {
 
 }  // namespace
 
-FileRoot::FileRoot(std::string directory_path, SymlinkPolicy symlink_policy, std::vector<http::Coding> coding_list)
+FileRoot::FileRoot(std::string directory_path, SymlinkPolicy symlink_policy, std::vector<http::Coding> coding_list,
+                   std::string_view pool)
     : directory(std::move(directory_path)), symlinks(symlink_policy), codings(std::move(coding_list)) {
   variant = static_cast<std::uint8_t>(symlinks);
   for (const auto coding : codings) variant |= static_cast<std::uint8_t>(4u << static_cast<unsigned>(coding));
-  hash = std::hash<std::string_view>{}(directory)*31 + variant;
+  // The same on every machine, as tags should be.
+  if (!pool.empty()) tag_salt = KeyedHash("headgate static pool").of(pool);
+  hash = std::hash<std::string_view>{}(directory)*31 + variant + tag_salt;
 }
 
 FileStamp::FileStamp(const struct stat& info)
@@ -243,7 +248,7 @@ Loaded load_file(int root_descriptor, const FileRoot& root, std::string_view pat
   file->path = path;
   file->content_type = http::content_type_of(path);
   for (auto& one : disk.representations) {
-    if (!take_content(one)) return {FileState::kFailed, nullptr};
+    if (!take_content(one, root.tag_salt)) return {FileState::kFailed, nullptr};
     if (one.stamp.changed > now - kSettleTime) file->settled = false;
     file->representations.push_back(std::move(one));
   }

@@ -18,11 +18,14 @@ inline constexpr std::uint64_t kSmallFile = 256 * 1024;
 
 /// A directory that is served, and how. Immutable; part of a route.
 struct FileRoot {
-  FileRoot(std::string directory, SymlinkPolicy symlinks, std::vector<http::Coding> codings);
+  /// `pool`: its name, where several such directories hold what goes by the same paths.
+  FileRoot(std::string directory, SymlinkPolicy symlinks, std::vector<http::Coding> codings,
+           std::string_view pool = {});
   std::string directory;
   SymlinkPolicy symlinks;
   std::vector<http::Coding> codings;  ///< of precompressed siblings, in order of preference
   std::uint8_t variant = 0;           ///< symlinks and codings in a byte: what tells two uses of one directory apart
+  std::uint64_t tag_salt = 0;  ///< goes into tags that are not made of the content: of the pool's name; 0: no pool
   std::size_t hash = 0;
 };
 

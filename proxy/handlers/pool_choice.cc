@@ -34,13 +34,13 @@ ClientCookie read_cookie(std::string_view value) {
 
 }  // namespace
 
-PoolChoice::PoolChoice(upstream::Upstream& upstream, const CompiledUpstream& compiled)
-    : upstream_(upstream), compiled_(compiled), drawn_(std::random_device{}()) {
+PoolChoice::PoolChoice(const CompiledSplit& compiled, const upstream::Changes& changes)
+    : compiled_(compiled), rules_(*compiled.rules), changes_(changes), drawn_(std::random_device{}()) {
   follow();
 }
 
 void PoolChoice::follow() {
-  const auto now = upstream_.side().changes.count();
+  const auto now = changes_.count();
   if (seen_ == now) return;
   seen_ = now;
   auto plan = compiled_.traffic->plan();
@@ -51,22 +51,22 @@ void PoolChoice::follow() {
 }
 
 std::optional<std::size_t> PoolChoice::pool_named(std::string_view name) const {
-  const auto& pools = upstream_.config().pools;
-  const auto found = std::find_if(pools.begin(), pools.end(), [&](const auto& pool) { return pool.name == name; });
+  const auto& pools = compiled_.pools;
+  const auto found = std::find(pools.begin(), pools.end(), name);
   return found == pools.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - pools.begin()));
 }
 
 routing::Split::Usable PoolChoice::usable() {
   routing::Split::Usable usable = 0;
   for (std::size_t i = 0; i < pools_.size(); ++i) {
-    if (pools_[i] != kNone && upstream_.pool(pools_[i]).serving()) usable |= routing::Split::Usable{1} << i;
+    if (pools_[i] != kNone && well(pools_[i])) usable |= routing::Split::Usable{1} << i;
   }
   return usable;
 }
 
 /// Only those who may have one.
 std::optional<std::size_t> PoolChoice::wish(const Request& request) const {
-  const auto& rule = upstream_.config().split_override;
+  const auto& rule = rules_.split_override;
   if (!rule) return std::nullopt;
   const bool allowed = std::any_of(rule->allow.begin(), rule->allow.end(),
                                    [&](const auto& network) { return network.contains(request.client); });
@@ -89,7 +89,7 @@ PoolChoice::Chosen PoolChoice::choose(Request& request) {
 /// A pool that had no weight before the rollout has but testers and clients that were kept there: nobody to compare.
 void PoolChoice::join_trial(Request& request, std::size_t pool) const {
   const auto& trial = plan_->trial;
-  const auto& name = upstream_.config().pools[pool].name;
+  const std::string_view name = compiled_.pools[pool];
   const bool is_new = name == trial->pool;
   const auto place = trial->others.find(name);
   if (!is_new && !(place && trial->others.pools()[*place].weight > 0)) return;
@@ -100,22 +100,22 @@ void PoolChoice::join_trial(Request& request, std::size_t pool) const {
 std::optional<std::size_t> PoolChoice::other(const Trial& trial) {
   routing::Split::Usable usable = 0;
   const auto& pools = trial.others.pools();
-  const auto well = [&](std::size_t place) -> std::optional<std::size_t> {
+  const auto answers = [&](std::size_t place) -> std::optional<std::size_t> {
     const auto pool = pool_named(pools[place].name);
-    return pool && upstream_.pool(*pool).serving() ? pool : std::nullopt;
+    return pool && well(*pool) ? pool : std::nullopt;
   };
   for (std::size_t i = 0; i < pools.size(); ++i) {
-    if (pools[i].weight > 0 && well(i)) usable |= routing::Split::Usable{1} << i;
+    if (pools[i].weight > 0 && answers(i)) usable |= routing::Split::Usable{1} << i;
   }
   if (usable == 0) return std::nullopt;
   drawn_ += 0x9e3779b97f4a7c15;
   const auto choice = trial.others.choose(routing::Point(mix(drawn_)), usable);
-  return choice ? well(choice->pool) : std::nullopt;
+  return choice ? answers(choice->pool) : std::nullopt;
 }
 
 PoolChoice::Chosen PoolChoice::draw(Request& request) {
   const auto usable_pools = usable();
-  if (upstream_.config().split_by == config::SplitBy::kClient) return by_client(request, usable_pools);
+  if (rules_.split_by == config::SplitBy::kClient) return by_client(request, usable_pools);
   drawn_ += 0x9e3779b97f4a7c15;
   const auto choice = plan_->split.choose(routing::Point(mix(drawn_)), usable_pools);
   if (!choice || pools_[choice->pool] == kNone) return {};
@@ -123,11 +123,10 @@ PoolChoice::Chosen PoolChoice::draw(Request& request) {
 }
 
 PoolChoice::Chosen PoolChoice::by_client(Request& request, routing::Split::Usable usable_pools) {
-  const auto& config = upstream_.config();
-  const bool keeps = config.at_zero_weight == config::AtZeroWeight::kKeep;
+  const bool keeps = rules_.at_zero_weight == config::AtZeroWeight::kKeep;
   std::string_view key = compiled_.split_key ? request.expand(*compiled_.split_key) : std::string_view();
   ClientCookie known;
-  if (key.empty() || keeps) known = read_cookie(cookie(request.exchange.request.fields, config.split_cookie));
+  if (key.empty() || keeps) known = read_cookie(cookie(request.exchange.request.fields, rules_.split_cookie));
   const bool is_new = known.id.empty();
   const std::string_view id = is_new ? request_id({}, request.exchange.arena()) : known.id;
   const bool by_cookie = key.empty();
@@ -136,16 +135,15 @@ PoolChoice::Chosen PoolChoice::by_client(Request& request, routing::Split::Usabl
   const auto choice = plan_->split.choose_keeping(plan_->points.of(key), present, usable_pools);
   if (!choice || pools_[choice->pool] == kNone) return {};
   const std::size_t pool = pools_[choice->pool];
-  const bool moved = keeps && known.pool != config.pools[pool].name && !choice->spilled;
+  const bool moved = keeps && known.pool != compiled_.pools[pool] && !choice->spilled;
   if ((by_cookie && is_new) || moved) tell(request, id, pool);
   return {pool, choice->spilled};
 }
 
 void PoolChoice::tell(Request& request, std::string_view id, std::size_t pool) const {
-  const auto& config = upstream_.config();
-  const bool keeps = config.at_zero_weight == config::AtZeroWeight::kKeep;
+  const bool keeps = rules_.at_zero_weight == config::AtZeroWeight::kKeep;
   request.split_cookie = request.exchange.arena().join(
-      {config.split_cookie, "=", id, keeps ? "." : "", keeps ? std::string_view(config.pools[pool].name) : "",
+      {rules_.split_cookie, "=", id, keeps ? "." : "", keeps ? compiled_.pools[pool] : "",
        "; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", request.exchange.connection().secure ? "; Secure" : ""});
 }
 

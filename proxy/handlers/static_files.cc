@@ -29,6 +29,12 @@ std::vector<http::Coding> codings_of(const config::Static& settings) {
   return codings;
 }
 
+FileRoot first_root(const config::Static& settings) {
+  if (settings.pools.empty()) return {settings.root, settings.follow_symlinks, codings_of(settings)};
+  const auto& [name, directory] = settings.pools.front();
+  return {directory, settings.follow_symlinks, codings_of(settings), name};
+}
+
 std::uint64_t next_number() {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
@@ -84,8 +90,8 @@ std::string location_with_slash(const StaticQuestion& question) {
   return location;
 }
 
-/// An asset of an earlier build: something with an extension, but no page and nothing that a browser must find gone.
-bool may_be_of_earlier_build(std::string_view path) {
+/// An asset of another build: something with an extension, but no page and nothing that a browser must find gone.
+bool may_be_of_other_build(std::string_view path) {
   return !http::extension_of(path).empty() && !must_revalidate(path);
 }
 
@@ -110,13 +116,18 @@ bool is_navigation(std::string_view path, const http::Fields& fields) {
 // --- building ---------------------------------------------------------------------------------------------------
 
 StaticFiles::StaticFiles(const config::Static& settings)
-    : root_(settings.root, settings.follow_symlinks, codings_of(settings)),
+    : root_(first_root(settings)),
       index_(settings.index),
-      cache_policy_(settings.cache_control, settings.spa),
+      cache_policy_(settings.cache_control, settings.spa, !settings.pools.empty()),
       spa_(settings.spa),
       autoindex_(settings.autoindex),
       hidden_allowed_(settings.hidden_files == config::Static::HiddenFiles::kAllow),
+      pools_(settings.pools.size()),
       number_(next_number()) {
+  for (std::size_t i = 1; i < pools_; ++i) {
+    const auto& [name, directory] = settings.pools[i];
+    other_pools_.emplace_back(directory, root_.symlinks, root_.codings, name);
+  }
   for (const auto& directory : settings.also) earlier_.emplace_back(directory, root_.symlinks, root_.codings);
   for (const auto& element : settings.try_files) candidates_.push_back(compile(element));
   if (!spa_ || !candidates_.empty()) return;
@@ -160,23 +171,25 @@ StaticFiles::Candidate StaticFiles::compile(const std::string& element) {
 
 // --- finding the file -------------------------------------------------------------------------------------------
 
-StaticFiles::Found StaticFiles::try_index(std::string_view directory, FileCache& cache, TimePoint now) const {
+StaticFiles::Found StaticFiles::try_index(const StaticQuestion& question, std::string_view directory,
+                                          FileCache& cache) const {
   for (const auto& name : index_) {
     std::string& path = cache.scratch();
     path = directory;
     if (!path.ends_with('/')) path += '/';
     path += name;
-    auto loaded = cache.find(root_, path, now);
-    if (!is_miss(loaded.state)) return {loaded.state, std::move(loaded.file), {}};
+    auto loaded = cache.find(root_of(question.pool), path, question.now);
+    if (!is_miss(loaded.state)) return {loaded.state, std::move(loaded.file), {}, {}};
   }
   return {};
 }
 
 /// `path` ends in a slash.
-StaticFiles::Found StaticFiles::try_directory(std::string_view path, FileCache& cache, TimePoint now) const {
-  auto found = try_index(path, cache, now);
+StaticFiles::Found StaticFiles::try_directory(const StaticQuestion& question, std::string_view path,
+                                              FileCache& cache) const {
+  auto found = try_index(question, path, cache);
   if (found.state != FileState::kMissing || !autoindex_) return found;
-  const auto loaded = cache.find(root_, path, now);
+  const auto loaded = cache.find(root_of(question.pool), path, question.now);
   found.state = loaded.state;
   if (loaded.state == FileState::kDirectory) found.listed = path;
   return found;
@@ -186,10 +199,10 @@ StaticFiles::Found StaticFiles::try_directory(std::string_view path, FileCache& 
 StaticFiles::Found StaticFiles::try_plain(const StaticQuestion& question, std::string_view path,
                                           FileCache& cache) const {
   // The stripped prefix itself, without a slash: relative links would lead beside the directory.
-  if (question.path.empty() && !sent_with_slash(question)) return {FileState::kDirectory, nullptr, {}};
-  if (path.ends_with('/')) return try_directory(path, cache, question.now);
-  auto loaded = cache.find(root_, path, question.now);
-  return {loaded.state, std::move(loaded.file), {}};
+  if (question.path.empty() && !sent_with_slash(question)) return {FileState::kDirectory, nullptr, {}, {}};
+  if (path.ends_with('/')) return try_directory(question, path, cache);
+  auto loaded = cache.find(root_of(question.pool), path, question.now);
+  return {loaded.state, std::move(loaded.file), {}, {}};
 }
 
 StaticFiles::Found StaticFiles::try_candidate(const Candidate& candidate, const StaticQuestion& question,
@@ -208,14 +221,16 @@ StaticFiles::Found StaticFiles::try_candidate(const Candidate& candidate, const 
       break;
     }
     case Candidate::Kind::kDirectory: {
-      if (path.ends_with('/')) return try_directory(path, cache, question.now);
+      if (path.ends_with('/')) return try_directory(question, path, cache);
       // Only a directory that has something to show is worth a redirect; for any other the next candidate has its turn.
-      const auto index = try_index(path, cache, question.now);
-      if (index.state == FileState::kFile) return {FileState::kDirectory, nullptr, {}};
+      const auto index = try_index(question, path, cache);
+      if (index.state == FileState::kFile) return {FileState::kDirectory, nullptr, {}, {}};
       if (!is_miss(index.state) || !autoindex_) return index;
-      return {cache.find(root_, path, question.now).state == FileState::kDirectory ? FileState::kDirectory
-                                                                                   : FileState::kMissing,
+      return {cache.find(root_of(question.pool), path, question.now).state == FileState::kDirectory
+                  ? FileState::kDirectory
+                  : FileState::kMissing,
               nullptr,
+              {},
               {}};
     }
     case Candidate::Kind::kConstant:
@@ -232,19 +247,27 @@ StaticFiles::Found StaticFiles::try_candidate(const Candidate& candidate, const 
       return {};
   }
   if (wanted.ends_with('/')) {
-    auto found = candidate.kind == Candidate::Kind::kUri ? Found{} : try_directory(wanted, cache, question.now);
+    auto found = candidate.kind == Candidate::Kind::kUri ? Found{} : try_directory(question, wanted, cache);
     return found;
   }
-  auto loaded = cache.find(root_, wanted, question.now);
+  auto loaded = cache.find(root_of(question.pool), wanted, question.now);
   if (loaded.state == FileState::kDirectory) loaded.state = FileState::kMissing;  // only files here, as in nginx
-  return {loaded.state, std::move(loaded.file), {}};
+  return {loaded.state, std::move(loaded.file), {}, {}};
 }
 
-StaticFiles::Found StaticFiles::try_earlier_builds(std::string_view path, FileCache& cache, TimePoint now) const {
-  if (earlier_.empty() || !may_be_of_earlier_build(path)) return {};
+/// The other pools, in the order of the configuration, then the roots of earlier builds: a page and what it loads are
+/// of one build, whichever pool the request for a part of it is drawn to.
+StaticFiles::Found StaticFiles::try_other_builds(const StaticQuestion& question, std::string_view path,
+                                                 FileCache& cache) const {
+  if ((other_pools_.empty() && earlier_.empty()) || !may_be_of_other_build(path)) return {};
+  for (std::size_t pool = 0; pool < pools_; ++pool) {
+    if (pool == question.pool) continue;
+    auto loaded = cache.find(root_of(pool), path, question.now);
+    if (loaded.state == FileState::kFile) return {FileState::kFile, std::move(loaded.file), {}, pool};
+  }
   for (const auto& root : earlier_) {
-    auto loaded = cache.find(root, path, now);
-    if (loaded.state == FileState::kFile) return {FileState::kFile, std::move(loaded.file), {}};
+    auto loaded = cache.find(root, path, question.now);
+    if (loaded.state == FileState::kFile) return {FileState::kFile, std::move(loaded.file), {}, {}};
   }
   return {};
 }
@@ -255,13 +278,13 @@ StaticFiles::Found StaticFiles::locate(const StaticQuestion& question, std::stri
   if (candidates_.empty()) {
     auto found = try_plain(question, path, cache);
     if (found.state != FileState::kMissing) return found;
-    return try_earlier_builds(path, cache, question.now);
+    return try_other_builds(question, path, cache);
   }
-  bool earlier_tried = false;
+  bool others_tried = false;
   for (const auto& candidate : candidates_) {
-    if (candidate.fallback() && !earlier_tried) {
-      earlier_tried = true;
-      auto found = try_earlier_builds(path, cache, question.now);
+    if (candidate.fallback() && !others_tried) {
+      others_tried = true;
+      auto found = try_other_builds(question, path, cache);
       if (found.state == FileState::kFile) return found;
     }
     if (candidate.kind == Candidate::Kind::kStatus) {
@@ -272,8 +295,8 @@ StaticFiles::Found StaticFiles::locate(const StaticQuestion& question, std::stri
     auto found = try_candidate(candidate, question, path, cache);
     if (found.state != FileState::kMissing) return found;
   }
-  if (earlier_tried) return {};
-  return try_earlier_builds(path, cache, question.now);
+  if (others_tried) return {};
+  return try_other_builds(question, path, cache);
 }
 
 // --- the answer -------------------------------------------------------------------------------------------------
@@ -284,8 +307,9 @@ std::string_view StaticFiles::cache_control_of(const CachedFile& file) const {
   return memo.value;
 }
 
-void StaticFiles::list_directory(const Found& found, FileCache& cache, TimePoint now, StaticPlan& plan) const {
-  auto directory = cache.open_directory(root_, found.listed, now);
+void StaticFiles::list_directory(const StaticQuestion& question, const Found& found, FileCache& cache,
+                                 StaticPlan& plan) const {
+  auto directory = cache.open_directory(root_of(question.pool), found.listed, question.now);
   if (!directory) {
     const auto [status, reason] = refusal_of(state_of(directory.error()));
     plan.status = status;
@@ -323,7 +347,8 @@ void StaticFiles::choose_representation(const StaticQuestion& question, StaticPl
   }
 
   const Representation& chosen = *plan.representation;
-  const http::Validators validators{chosen.etag, file.last_modified};
+  plan.dated = pools_ == 0;
+  const http::Validators validators{chosen.etag, plan.dated ? file.last_modified : std::nullopt};
   const std::int64_t now = ::time(nullptr);
   switch (http::check_preconditions(question.fields, question.method, validators, now)) {
     case http::Verdict::kNotModified:
@@ -355,6 +380,17 @@ void StaticFiles::choose_representation(const StaticQuestion& question, StaticPl
   }
 }
 
+bool StaticFiles::has_index(std::size_t pool, FileCache& cache, TimePoint now) const {
+  const FileRoot& root = root_of(pool);
+  if (index_.empty()) return cache.find(root, "/", now).state == FileState::kDirectory;
+  return std::any_of(index_.begin(), index_.end(), [&](const auto& name) {
+    std::string& path = cache.scratch();
+    path = '/';
+    path += name;
+    return cache.find(root, path, now).state == FileState::kFile;
+  });
+}
+
 StaticPlan StaticFiles::plan(const StaticQuestion& question, FileCache& cache) const {
   StaticPlan plan;
   if (question.method == http::Method::kOptions) {
@@ -383,11 +419,11 @@ StaticPlan StaticFiles::plan(const StaticQuestion& question, FileCache& cache) c
   }
   if (found.state == FileState::kDirectory && found.listed.empty() && sent_with_slash(question)) {
     // Rewritten to a directory's name: another slash would send the client round in a circle.
-    found = try_directory(std::string(path) + "/", cache, question.now);
+    found = try_directory(question, std::string(path) + "/", cache);
   }
   if (found.state == FileState::kDirectory) {
     if (!found.listed.empty()) {
-      list_directory(found, cache, question.now, plan);
+      list_directory(question, found, cache, plan);
       return plan;
     }
     plan.kind = StaticPlan::Kind::kRedirect;
@@ -403,6 +439,7 @@ StaticPlan StaticFiles::plan(const StaticQuestion& question, FileCache& cache) c
     return plan;
   }
   plan.file = std::move(found.file);
+  plan.lender = found.lender;
   choose_representation(question, plan);
   return plan;
 }

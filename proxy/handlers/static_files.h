@@ -31,6 +31,7 @@ struct StaticQuestion {
   const http::Fields& fields;
   const routing::Variables& variables;  ///< for try_files; $uri is `path`
   TimePoint now;
+  std::size_t pool = 0;  ///< the client's, where there are pools
 };
 
 struct StaticPlan {
@@ -50,6 +51,10 @@ struct StaticPlan {
   bool varies = false;                             ///< the file has compressed siblings: Vary
   std::string_view cache_control;                  ///< empty: none; lives as long as the StaticFiles
   http::ByteRanges ranges;                         ///< for 206
+  /// The file's own time says something to the client. Not between pools: going back to an older build, a date would
+  /// claim that nothing has changed.
+  bool dated = true;
+  std::optional<std::size_t> lender;  ///< the pool that the file is of, when that is not the client's
   std::string text;
 };
 
@@ -62,6 +67,15 @@ class StaticFiles {
 
   /// Answers the request, whatever comes of it. `cache` is of the worker whose loop this runs on.
   Task<Result<>> serve(Request& request, FileCache& cache) const;
+  /// The two halves of it.
+  StaticPlan plan(const Request& request, FileCache& cache, std::size_t pool) const;
+  static Task<Result<>> carry_out(Request& request, StaticPlan plan, FileCache& cache);
+
+  /// How many pools there are; 0: one root. They are numbered as in the configuration.
+  std::size_t pools() const { return pools_; }
+  /// Whether the pool has an index at its top: what is not there cannot have been meant to be served. Of a static
+  /// without the name of an index: whether the folder is there.
+  bool has_index(std::size_t pool, FileCache& cache, TimePoint now) const;
 
  private:
   /// One element of try_files, or of what `spa` and the default stand for.
@@ -86,6 +100,7 @@ class StaticFiles {
     FileState state = FileState::kMissing;
     FileRef file;
     std::string listed;  ///< kDirectory: the directory to list; empty: to redirect to
+    std::optional<std::size_t> lender;
   };
 
   static Candidate compile(const std::string& element);
@@ -93,14 +108,17 @@ class StaticFiles {
   Found try_candidate(const Candidate& candidate, const StaticQuestion& question, std::string_view path,
                       FileCache& cache) const;
   Found try_plain(const StaticQuestion& question, std::string_view path, FileCache& cache) const;
-  Found try_directory(std::string_view path, FileCache& cache, TimePoint now) const;
-  Found try_index(std::string_view directory, FileCache& cache, TimePoint now) const;
-  Found try_earlier_builds(std::string_view path, FileCache& cache, TimePoint now) const;
-  void list_directory(const Found& found, FileCache& cache, TimePoint now, StaticPlan& plan) const;
+  Found try_directory(const StaticQuestion& question, std::string_view path, FileCache& cache) const;
+  Found try_index(const StaticQuestion& question, std::string_view directory, FileCache& cache) const;
+  Found try_other_builds(const StaticQuestion& question, std::string_view path, FileCache& cache) const;
+  void list_directory(const StaticQuestion& question, const Found& found, FileCache& cache, StaticPlan& plan) const;
   void choose_representation(const StaticQuestion& question, StaticPlan& plan) const;
   std::string_view cache_control_of(const CachedFile& file) const;
 
-  FileRoot root_;
+  const FileRoot& root_of(std::size_t pool) const { return pool == 0 ? root_ : other_pools_[pool - 1]; }
+
+  FileRoot root_;  // or the first pool
+  std::vector<FileRoot> other_pools_;
   std::vector<FileRoot> earlier_;
   std::vector<std::string> index_;
   std::vector<Candidate> candidates_;  // empty: the plain file or the directory's index
@@ -108,6 +126,7 @@ class StaticFiles {
   bool spa_;
   bool autoindex_;
   bool hidden_allowed_;
+  std::size_t pools_;
   std::uint64_t number_;  // of this object, never used twice
 };
 

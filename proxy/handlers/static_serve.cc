@@ -33,7 +33,7 @@ std::array<char, 32> make_boundary() {
 /// Fields of 200, 206 and 304 (RFC 9110 section 15.4.5): those of the file that the client may have to renew.
 void add_validators(const StaticPlan& plan, http::ResponseHead& head) {
   head.fields.add(FieldId::kETag, "ETag", plan.representation->etag);
-  if (plan.file->last_modified) {
+  if (plan.dated && plan.file->last_modified) {
     head.fields.add(FieldId::kLastModified, "Last-Modified", plan.file->last_modified_text.text());
   }
   if (!plan.cache_control.empty()) head.fields.add(FieldId::kCacheControl, "Cache-Control", plan.cache_control);
@@ -201,11 +201,18 @@ Task<Result<>> send_own(Request& request, const StaticPlan& plan) {
 
 }  // namespace
 
-Task<Result<>> StaticFiles::serve(Request& request, FileCache& cache) const {
+StaticPlan StaticFiles::plan(const Request& request, FileCache& cache, std::size_t pool) const {
   const http::RequestHead& asked = request.exchange.request;
   const StaticQuestion question{
-      asked.method, request.path, asked.path, asked.query, asked.fields, request, request.exchange.loop().now()};
-  StaticPlan decided = plan(question, cache);
+      asked.method, request.path, asked.path, asked.query, asked.fields, request, request.exchange.loop().now(), pool};
+  return plan(question, cache);
+}
+
+Task<Result<>> StaticFiles::serve(Request& request, FileCache& cache) const {
+  return carry_out(request, plan(request, cache, 0), cache);
+}
+
+Task<Result<>> StaticFiles::carry_out(Request& request, StaticPlan decided, FileCache& cache) {
   switch (decided.kind) {
     case StaticPlan::Kind::kFile:
       if (decided.ranges.size() > 1) return send_ranges(request, std::move(decided));

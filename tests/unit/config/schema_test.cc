@@ -68,7 +68,7 @@ const std::map<std::string_view, std::string>& surroundings() {
       {"sites.*.routes.*.rewrite", kSite + "rewrite: { regex: a, to: b, @ } } ] } ]"},
       {"sites.*.routes.*.redirect", kSite + "redirect: { to: b, @ } } ] } ]"},
       {"sites.*.routes.*.respond", kSite + "respond: { @ } } ] } ]"},
-      {"sites.*.routes.*.static", kSite + "static: { root: /r, @ } } ] } ]"},
+      {"sites.*.routes.*.static", kSite + "static: { pools: { p: /r }, @ } } ] } ]"},
       {"sites.*.routes.*.timeouts", kSite + "proxy: http://127.0.0.1:1, timeouts: { @ } } ] } ]"},
       {"sites.*.routes.*.cors", kSite + "respond: {}, cors: { origins: '*', @ } } ] } ]"},
       {"sites.*.routes.*.access", kSite + "respond: {}, access: { @ } } ] } ]"},
