@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ratelimit/redis_connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -11,6 +12,28 @@
 
 namespace headgate::ratelimit {
 namespace {
+
+void take_array(const redisReply* reply, RedisReply& result) {
+  const auto* const begin = reply->element;
+  const auto* const end = begin + reply->elements;
+  const auto is_text = [](const redisReply* one) {
+    return one->type == REDIS_REPLY_STRING || one->type == REDIS_REPLY_NIL;
+  };
+  if (std::all_of(begin, end, [](const redisReply* one) { return one->type == REDIS_REPLY_INTEGER; })) {
+    result.kind = RedisReply::Kind::kIntegers;
+    result.list.reserve(reply->elements);
+    for (const auto* one = begin; one != end; ++one) result.list.push_back((*one)->integer);
+  } else if (std::all_of(begin, end, is_text)) {
+    result.kind = RedisReply::Kind::kTexts;
+    result.texts.reserve(reply->elements);
+    for (const auto* one = begin; one != end; ++one) {
+      auto& text = result.texts.emplace_back();
+      if ((*one)->type == REDIS_REPLY_STRING) text.emplace((*one)->str, (*one)->len);
+    }
+  } else {
+    result.kind = RedisReply::Kind::kOther;
+  }
+}
 
 RedisReply reply_of(const redisReply* reply) {
   RedisReply result;
@@ -30,12 +53,7 @@ RedisReply reply_of(const redisReply* reply) {
       result.integer = reply->integer;
       break;
     case REDIS_REPLY_ARRAY:
-      result.kind = RedisReply::Kind::kIntegers;
-      result.list.reserve(reply->elements);
-      for (std::size_t i = 0; i < reply->elements; ++i) {
-        if (reply->element[i]->type != REDIS_REPLY_INTEGER) result.kind = RedisReply::Kind::kOther;
-        result.list.push_back(reply->element[i]->integer);
-      }
+      take_array(reply, result);
       break;
     default:
       result.kind = RedisReply::Kind::kOther;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,11 +19,13 @@ struct redisAsyncContext;
 namespace headgate::ratelimit {
 
 struct RedisReply {
-  enum class Kind { kLost, kError, kInteger, kIntegers, kText, kOther };
+  enum class Kind { kLost, kError, kInteger, kIntegers, kText, kTexts, kOther };
   Kind kind = Kind::kLost;         ///< kLost: the connection ended before the answer
   std::int64_t integer = 0;        ///< kInteger
   std::vector<std::int64_t> list;  ///< kIntegers: an array of nothing else
   std::string_view text;           ///< kText, kError; lives during the call
+  /// kTexts: likewise; nothing where there is no value.
+  std::vector<std::optional<std::string>> texts;
 };
 
 /// Loop thread only. It does nothing by itself: its owner waits for `ready` and calls pump().
