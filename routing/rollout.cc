@@ -76,6 +76,7 @@ Rollout::Rollout(const config::Rollout& settings, std::size_t route_classes, Tim
       comparing_steps_(comparing(settings)),
       comparison_(comparison_of(settings, route_classes)),
       guards_(settings.error_rate_ceiling),
+      own_guards_(settings.error_rate_ceiling),
       last_tick_(now) {
   comparison_.stake(kStakeAtStart);
   comparison_.begin_step();
@@ -117,7 +118,8 @@ void Rollout::tick(const RolloutView& view) {
   if (state_ != RolloutState::kPaused) in_step_ += passed;
 
   guards_.see(view.now, view.new_pool, view.old_pool);
-  if (compares()) {
+  if (view.own_new_pool != nullptr) own_guards_.see(view.now, *view.own_new_pool, *view.own_old_pool);
+  if (compares() && view.judges) {
     stake_late();
     comparison_.see(view.now, view.new_pool, view.old_pool, in_rollout_ >= kWarmUp);
   } else {
@@ -132,7 +134,7 @@ void Rollout::tick(const RolloutView& view) {
     return;
   }
   if (state_ == RolloutState::kHolding && reason_ == RolloutReason::kOldPoolDown) release();
-  if (state_ == RolloutState::kPaused) return;
+  if (state_ == RolloutState::kPaused || !view.judges) return;
   const RolloutReason reason = why_not_further(view);
   if (reason == RolloutReason::kNone) return advance();
   if (state_ == RolloutState::kHolding) return;
@@ -141,13 +143,15 @@ void Rollout::tick(const RolloutView& view) {
 }
 
 std::optional<Rollout::Verdict> Rollout::verdict_against(const RolloutView& view) const {
-  if (const auto guard = guards_.tripped(view.new_health)) {
+  auto guard = guards_.tripped(view.new_health);
+  if (!guard && view.own_new_pool != nullptr) guard = own_guards_.tripped(view.new_health);
+  if (guard) {
     Verdict verdict{reason_of(*guard), {}};
     verdict.numbers.figures = comparison_.figures();
     verdict.numbers.connect_failures = view.new_health.connect_failures_in_a_row;
     return verdict;
   }
-  if (!compares()) return std::nullopt;
+  if (!compares() || !view.judges) return std::nullopt;
   for (const bool errors : {true, false}) {
     const auto suspect = errors ? comparison_.errors() : comparison_.latencies();
     if (!suspect.convicted()) continue;
@@ -187,6 +191,7 @@ void Rollout::begin_step() {
   }
   comparison_.begin_step();
   guards_.begin();
+  own_guards_.begin();
 }
 
 void Rollout::advance() {

@@ -86,6 +86,8 @@ struct RolloutRecord {
   std::chrono::milliseconds in_rollout{0};  ///< time
   std::uint32_t late_stakes = 0;
   std::uint32_t restores = 0;
+
+  bool over() const { return state == RolloutState::kPromoted || state == RolloutState::kRolledBack; }
 };
 
 /// What a rollout looks at. Ten times a second is a good measure.
@@ -96,6 +98,11 @@ struct RolloutView {
   PoolHealth new_health;
   PoolHealth old_health;
   bool may_advance = true;  ///< false freezes the weight: it may only be rolled back
+  /// False: another instance compares the pools, and here only the guards act.
+  bool judges = true;
+  // What this instance has seen of its own when the above is a fleet's: the guards look at both. Null: it is the same.
+  const observe::Scorecard* own_new_pool = nullptr;
+  const observe::Scorecard* own_old_pool = nullptr;
 };
 
 /// One thread at a time. A bad state is not possible: what cannot be done is refused and changes nothing.
@@ -153,6 +160,7 @@ class Rollout {
   std::size_t comparing_steps_ = 0;  // those below 100 %
   PoolComparison comparison_;
   RolloutGuards guards_;
+  RolloutGuards own_guards_;
   RolloutState state_ = RolloutState::kRunning;
   RolloutReason reason_ = RolloutReason::kNone;
   std::size_t step_ = 0;
