@@ -39,7 +39,6 @@ struct Entry {
 };
 
 constexpr Entry kNotAvailableYet[] = {
-    {"redis.share_traffic_state", is_false, "*"},
     {"tls.ocsp_stapling", is_false, "*"},
     {"sites.*.routes.*.buffering", is_off, "request"},
     {"sites.*.routes.*.mirror", is_no_mirror, "*"},

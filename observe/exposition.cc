@@ -169,6 +169,19 @@ void write_rollout(const Family& family, const Snapshot& now, std::size_t item, 
   out.sample(family.name, {{"upstream", rollout.upstream}}, rollout.*kFigure);
 }
 
+std::size_t fleet_leads(const Snapshot& now) {
+  return std::min(now.figures.fleet_leads.size(), Metrics::kMostPools);
+}
+
+void write_fleet_leader(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& [upstream, leads] = now.figures.fleet_leads[item];
+  out.sample(family.name, {{"upstream", upstream}}, std::uint64_t{leads});
+}
+
+void write_fleet_connected(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  out.sample(family.name, {}, static_cast<std::uint64_t>(now.figures.fleet_connected));
+}
+
 void write_spills(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
   const auto& series = *now.pools[item];
   std::uint64_t sum = 0;
@@ -377,6 +390,10 @@ constexpr Family kFamilies[] = {
     {"headgate_rollout_shielded_total", "counter",
      "Requests that failed in a new pool and were answered by the old one.", rollouts,
      write_rollout<&RolloutFigures::shielded>},
+    {"headgate_fleet_connected", "gauge", "1 when the store of the fleet's traffic state answers.",
+     known<&F::fleet_connected>, write_fleet_connected},
+    {"headgate_fleet_leader", "gauge", "1 when this instance leads the upstream's rollout.", fleet_leads,
+     write_fleet_leader},
     {"headgate_upstream_spills_total", "counter", "Requests from a pool in which no server was well.", pools,
      write_spills},
     {"headgate_maintenance", "gauge", "1 while the site is in maintenance.", sites, write_maintenance},

@@ -53,7 +53,9 @@ struct ProgramFigures {
   std::vector<ServerState> servers;  ///< no two of one name; at most Metrics::kMostServers are told
   std::vector<PoolState> pools;      ///< likewise; Metrics::kMostPools
   std::vector<StaticPoolState> static_pools;  ///< likewise
-  std::vector<RolloutFigures> rollouts;       ///< likewise
+  std::vector<RolloutFigures> rollouts;  ///< likewise
+  std::int64_t fleet_connected = -1;     ///< 1 the fleet's store answers, 0 it does not; -1: there is none
+  std::vector<std::pair<std::string, bool>> fleet_leads;  ///< by upstream, whether this instance leads its rollout
 
   /// By name, and whether it is in maintenance; at most kMostSites are told.
   std::vector<std::pair<std::string, bool>> sites;

@@ -34,6 +34,8 @@ constexpr Duration kHouseInterval = std::chrono::seconds(5);
 constexpr Duration kTellingWorkers = std::chrono::seconds(5);
 constexpr Duration kLookAtUsersEvery = std::chrono::milliseconds(400);
 constexpr unsigned kRoundsPerTrim = 12;
+constexpr Duration kMeetingFleet = std::chrono::milliseconds(500);
+constexpr Duration kLongestMeeting = std::chrono::seconds(3);
 constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 
 std::size_t worker_count(const config::Config& config) {
@@ -119,6 +121,14 @@ void take_closures(const config::Config& config, const Closures& closed, observe
   }
 }
 
+void take_fleet(const Fleet& fleet, const Traffic& traffic, observe::ProgramFigures& figures) {
+  if (!fleet.on()) return;
+  figures.fleet_connected = fleet.up() ? 1 : 0;
+  for (const auto& upstream : traffic.switchable()) {
+    figures.fleet_leads.emplace_back(upstream, fleet.role(upstream) == Fleet::Role::kLeader);
+  }
+}
+
 /// What a reload cannot change.
 std::vector<std::string> unchanged_until_restart(const config::Config& now, const config::Config& next) {
   std::vector<std::string> keys;
@@ -135,6 +145,11 @@ std::vector<std::string> unchanged_until_restart(const config::Config& now, cons
     keys.emplace_back("admin");
   }
   return keys;
+}
+
+/// Keeps it until it has ended.
+Task<> run_store(std::shared_ptr<FleetStore> store) {
+  co_await store->run();
 }
 
 }  // namespace
@@ -185,6 +200,11 @@ Instance::Instance(std::string config_file, config::Config config)
       rollouts_(traffic_, events_, worker_count(config)),
       maintenance_(events_, [this](const auto& closed) { tell_closures(closed); }),
       overrides_(monitor_, traffic_, rollouts_, maintenance_),
+      fleet_(loop_, traffic_, rollouts_, events_,
+             [this] {
+               overrides_.save();
+               rollout_alarm_.set();
+             }),
       generation_(std::make_shared<const Generation>(1, std::move(config), monitor_, traffic_)),
       house_alarm_(loop_),
       rollout_alarm_(loop_),
@@ -209,6 +229,7 @@ int Instance::run() {
   prepare_state_dir();
   drop_privileges(config.user);
   give_memory_back();
+  join_fleet();
   start_workers();
   announce(listeners_);
   tasks_.spawn(follow_signals());
@@ -348,6 +369,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     monitor_.configure(generation_->config.dns);
     name_routes(metrics_, *generation_);
     users_alarm_.set();
+    adopt_fleet();
     follow_certificates();
   } catch (const std::exception& error) {
     return refuse(error.what());
@@ -378,6 +400,41 @@ Task<> Instance::keep_house() {
   }
 }
 
+/// Before anything is served: what the fleet has decided while this instance was away holds for its first request. A
+/// store that is away holds up a start for a moment only.
+void Instance::join_fleet() {
+  adopt_fleet();
+  if (!fleet_.on()) return;
+  tasks_.spawn(meet_fleet(std::min<Duration>(fleet_redis_->connect_timeout + kMeetingFleet, kLongestMeeting)));
+  loop_.run();
+}
+
+Task<> Instance::meet_fleet(Duration most) {
+  auto meeting = fleet_.met(deadline_after(loop_.now(), most));
+  co_await meeting;
+  loop_.stop();
+}
+
+void Instance::adopt_fleet() {
+  const auto& redis = generation_->config.redis;
+  const bool shares = redis && redis->share_traffic_state;
+  const auto same = [&] {
+    return fleet_redis_->urls == redis->urls && fleet_redis_->timeout == redis->timeout &&
+           fleet_redis_->connect_timeout == redis->connect_timeout;
+  };
+  if (shares && fleet_redis_ && same()) return;
+  fleet_redis_.reset();
+  if (!shares) {
+    if (fleet_.on()) fleet_.use(nullptr, {});
+    return;
+  }
+  fleet_redis_ = *redis;
+  auto store = redis_fleet_store(loop_, *redis, generation_->config.dns);
+  fleet_.use(store, limits_.instance());
+  tasks_.spawn(run_store(store));
+  tasks_.spawn(fleet_.run());
+}
+
 /// Without a rollout it sleeps.
 Task<> Instance::drive_rollouts() {
   for (;;) {
@@ -385,16 +442,23 @@ Task<> Instance::drive_rollouts() {
     const Wake wake = co_await rollout_alarm_.wait(until);
     if (wake == Wake::kCancelled) co_return;
     rollout_alarm_.clear();
-    const auto see = [this](const Rollouts::Place& place) { return look_at(place, *generation_); };
-    if (rollouts_.tick(loop_.now(), see)) overrides_.save();
+    const auto see = [this](const Rollouts::Place& place) { return fleet_.look(place, look_at(place, *generation_)); };
+    if (!rollouts_.tick(loop_.now(), see)) continue;
+    overrides_.save();
+    fleet_.wake();
   }
 }
 
-Instance::RolloutChange Instance::change_rollout(const std::function<Rollouts::Refused(Rollouts&)>& what) {
-  auto refusal = what(rollouts_);
-  if (refusal) return {std::move(refusal), false};
+Task<Instance::TrafficChange> Instance::change_traffic(std::string upstream, bool at_once,
+                                                       std::function<bool(Traffic&, Rollouts&)> what) {
+  std::function<bool()> apply = [this, &what] { return what(traffic_, rollouts_); };
+  auto changing = fleet_.change(std::move(upstream), at_once, std::move(apply));
+  TrafficChange change;
+  change.fleet = co_await changing;
+  if (!change.fleet.done) co_return change;
   rollout_alarm_.set();
-  return {std::nullopt, overrides_.save()};
+  change.saved = overrides_.save();
+  co_return change;
 }
 
 Worker::Figures Instance::figures() const {
@@ -422,6 +486,7 @@ observe::Exposition Instance::exposition() {
   take_static_pools(*generation_, traffic_, figures);
   take_rollouts(rollouts_, figures);
   take_closures(generation_->config, maintenance_.closed(), figures);
+  take_fleet(fleet_, traffic_, figures);
   figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
   figures.cpu_seconds = process_cpu_seconds();
   figures.resident_bytes = process_resident_bytes();
@@ -468,12 +533,15 @@ StatusFacts Instance::status() {
     facts.statics.push_back(std::move(told));
     if (const auto status = traffic_.status(files.name)) facts.splits[files.name] = *status;
   }
+  if (fleet_.on()) {
+    for (const auto& upstream : traffic_.switchable()) facts.shared[upstream] = to_string(fleet_.role(upstream));
+  }
   for (auto& rollout : rollouts_.all()) facts.rollouts.emplace(rollout.upstream, std::move(rollout));
   return facts;
 }
 
 Task<> Instance::workers_told() {
-  if (workers_ended_) co_return;
+  if (workers_ended_ || workers_.empty()) co_return;
   struct Round {
     Round(Loop& loop, std::size_t workers) : done(loop), left(workers) {}
     Event done;
@@ -526,6 +594,7 @@ void Instance::stop() {
   }
   draining_ = true;
   rollout_alarm_.cancel();
+  fleet_.retire();
   if (rollouts_.running()) overrides_.save();  // with the time that the step has had
   log::info("stopping: {} requests under way", figures().in_flight);
   events_.add("stopping", {});
@@ -547,6 +616,7 @@ Task<> Instance::finish() {
   const std::filesystem::path file = std::filesystem::path(generation_->config.state_dir) / kTicketFile;
   if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
   if (generation_->certificates) generation_->certificates->stop_watching();
+  fleet_.use(nullptr, {});
   if (admin_) co_await admin_->stop();
   co_await metrics_server_->stop();
   monitor_.stop();  // those two ask it

@@ -10,6 +10,7 @@
 #include "observe/events.h"
 #include "observe/exposition.h"
 #include "proxy/admin/status_json.h"
+#include "proxy/fleet.h"
 #include "proxy/listener_sockets.h"
 #include "proxy/maintenance.h"
 #include "proxy/overrides.h"
@@ -55,12 +56,14 @@ class Instance {
   Overrides& overrides() { return overrides_; }
   const Traffic& traffic() const { return traffic_; }
   const Rollouts& rollouts() const { return rollouts_; }
-  /// An operator's command. `saved`: a restart will not forget it.
-  struct RolloutChange {
-    Rollouts::Refused refusal;
-    bool saved = false;
+  const Fleet& fleet() const { return fleet_; }
+  /// An operator's command: `what` changes the traffic of one upstream, and returns false when it is refused; it may be
+  /// called again, when another instance was faster. As Fleet::change().
+  struct TrafficChange {
+    Fleet::Changed fleet;
+    bool saved = false;  ///< a restart will not forget it
   };
-  RolloutChange change_rollout(const std::function<Rollouts::Refused(Rollouts&)>& what);
+  Task<TrafficChange> change_traffic(std::string upstream, bool at_once, std::function<bool(Traffic&, Rollouts&)> what);
   const Maintenance& maintenance() const { return maintenance_; }
   /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
   Task<> workers_told();
@@ -85,6 +88,9 @@ class Instance {
   Task<> follow_signals();
   Task<> keep_house();
   Task<> drive_rollouts();
+  void join_fleet();
+  void adopt_fleet();
+  Task<> meet_fleet(Duration most);
   void stop();
   Task<> finish();
 
@@ -97,13 +103,15 @@ class Instance {
   Rollouts rollouts_;
   Maintenance maintenance_;
   Overrides overrides_;
+  Fleet fleet_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();
   std::chrono::system_clock::time_point started_at_wall_clock_ = std::chrono::system_clock::now();
   Event house_alarm_;
   Event rollout_alarm_;
-  Event users_alarm_;  // there is another generation
+  Event users_alarm_;                         // there is another generation
+  std::optional<config::Redis> fleet_redis_;  // that fleet_ uses
   TaskGroup tasks_;
   observe::AccessLog access_log_;
   observe::Metrics metrics_;

@@ -141,12 +141,6 @@ Overrides::Outcome Overrides::drain(const std::string& upstream, const std::stri
   return save() ? Outcome::kDone : Outcome::kNotSaved;
 }
 
-Overrides::Changed Overrides::change(const std::function<Traffic::Refusal(Traffic&)>& what) {
-  auto refusal = what(traffic_);
-  if (refusal) return {std::move(refusal), false};
-  return {std::nullopt, save()};
-}
-
 bool Overrides::maintain(const std::function<void(Maintenance&)>& what) {
   what(maintenance_);
   return save();

@@ -49,18 +49,11 @@ class Overrides {
   };
   Outcome drain(const std::string& upstream, const std::string& server, bool drained);
 
-  /// Changes the traffic: one of Traffic's own functions, called with the one that this keeps. False: it was done, but
-  /// could not be saved.
-  struct Changed {
-    Traffic::Refusal refusal;
-    bool saved = false;
-  };
-  Changed change(const std::function<Traffic::Refusal(Traffic&)>& what);
-
-  /// Likewise, with the sites that are closed.
+  /// Changes the sites that are closed. False: it was done, but could not be saved.
   bool maintain(const std::function<void(Maintenance&)>& what);
 
-  /// As it is now, after a rollout has gone on. False: a restart will forget it; the reason has been logged.
+  /// As it is now, after the traffic has been changed or a rollout has gone on. False: a restart will forget it; the
+  /// reason has been logged.
   bool save();
 
  private:

@@ -146,6 +146,7 @@ std::unique_ptr<Rollouts::Entry> Rollouts::make(const std::string& upstream, con
                                        std::chrono::system_clock::now(),
                                        {},
                                        0,
+                                       {},
                                        {}});
 }
 
@@ -243,12 +244,24 @@ bool Rollouts::tick(TimePoint now, const See& see) {
   bool decided = false;
   for (auto& [upstream, entry] : entries_) {
     if (entry->rollout.over()) continue;
-    const Sight sight = see({upstream, entry->pool, entry->others, *entry->cells});
-    entry->rollout.tick(
-        {now, sight.scores.new_pool, sight.scores.old_pool, sight.new_health, sight.old_health, sight.may_advance});
+    const Sight sight = see({upstream, entry->pool, entry->others, *entry->cells, entry->id});
+    judged_by(*entry, sight.judge, now);
+    const bool judges = sight.judge == Sight::Judge::kAlone || sight.judge == Sight::Judge::kForAll;
+    entry->rollout.tick({now, sight.scores.new_pool, sight.scores.old_pool, sight.new_health, sight.old_health,
+                         sight.may_advance, judges, sight.own ? &sight.own->new_pool : nullptr,
+                         sight.own ? &sight.own->old_pool : nullptr});
     decided = follow(*entry) || decided;
   }
   return decided;
+}
+
+/// Evidence of other eyes is no evidence: it is collected anew, on what is left of the false alarms' budget.
+void Rollouts::judged_by(Entry& entry, Sight::Judge judge, TimePoint now) {
+  if (judge == Sight::Judge::kUnknown || entry.judge == judge) return;
+  if (entry.judge) {
+    entry.rollout = routing::Rollout::restored(entry.settings, entry.routes.size(), now, entry.rollout.record());
+  }
+  entry.judge = judge;
 }
 
 /// Traffic first, words after it.
@@ -369,27 +382,32 @@ Rollouts::Totals Rollouts::lifetime(const std::string& upstream) const {
 
 // --- restarts -------------------------------------------------------------------------------------------------------
 
+Rollouts::Saved Rollouts::saved_of(const Entry& entry) {
+  const auto started = std::chrono::duration_cast<std::chrono::seconds>(entry.started_at.time_since_epoch()).count();
+  return {entry.upstream, entry.pool, entry.others, entry.rollout.record(), totals_of(entry), started};
+}
+
 std::vector<Rollouts::Saved> Rollouts::saved() const {
   std::vector<Saved> all;
   for (const auto& [upstream, entry] : entries_) {
     if (entry->rollout.over()) continue;
-    const auto started = std::chrono::duration_cast<std::chrono::seconds>(entry->started_at.time_since_epoch()).count();
-    all.push_back({upstream, entry->pool, entry->others, entry->rollout.record(), totals_of(*entry), started});
+    all.push_back(saved_of(*entry));
   }
   return all;
 }
 
+bool Rollouts::possible(const Saved& saved) const {
+  const auto found = known_.find(saved.upstream);
+  if (found == known_.end()) return false;
+  const auto& pools = found->second.pools;
+  const auto has = [&](const std::string& pool) { return std::find(pools.begin(), pools.end(), pool) != pools.end(); };
+  return has(saved.pool) && std::any_of(saved.others.begin(), saved.others.end(),
+                                        [&](const auto& pool) { return pool.second > 0 && has(pool.first); });
+}
+
 void Rollouts::restore(const std::vector<Saved>& saved, TimePoint now) {
   for (const auto& one : saved) {
-    const auto found = known_.find(one.upstream);
-    const auto has = [&](const std::string& pool) {
-      const auto& pools = found->second.pools;
-      return std::find(pools.begin(), pools.end(), pool) != pools.end();
-    };
-    const bool possible = found != known_.end() && has(one.pool) &&
-                          std::any_of(one.others.begin(), one.others.end(),
-                                      [&](const auto& pool) { return pool.second > 0 && has(pool.first); });
-    if (!possible) {
+    if (!possible(one)) {
       log::warn("upstream {}: {} rolled back: the configuration does not have its rollout's pools any more",
                 one.upstream, one.pool);
       events_.add("rollout", {{"upstream", one.upstream},
@@ -398,7 +416,7 @@ void Rollouts::restore(const std::vector<Saved>& saved, TimePoint now) {
                               {"reason", std::string(routing::name_of(RolloutReason::kReconfigured))}});
       continue;
     }
-    const Known& known = found->second;
+    const Known& known = known_.at(one.upstream);
     auto entry = make(one.upstream, one.pool, one.others,
                       routing::Rollout::restored(known.settings, known.routes.size(), now, one.record));
     entry->before = one.totals;

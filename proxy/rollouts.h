@@ -57,12 +57,17 @@ class Rollouts {
     routing::PoolHealth new_health;
     routing::PoolHealth old_health;
     bool may_advance = true;  ///< false: not all of the instances are seen, so it may only be rolled back
+    /// By whom the pools are compared: by this instance for itself; by it for all, `scores` being all instances' and
+    /// `own` its own; by another one, so that only guards act here; or that is not known yet, likewise.
+    enum class Judge { kAlone, kForAll, kOther, kUnknown } judge = Judge::kAlone;
+    std::optional<RolloutScores> own;
   };
   struct Place {
     const std::string& upstream;
     const std::string& pool;
     const Weights& others;  ///< those it is compared with have a weight
     const RolloutCells& cells;
+    std::uint64_t id = 0;
   };
   using See = std::function<Sight(const Place&)>;
   /// Ten times a second. True: something has been decided, which a restart must not forget.
@@ -119,6 +124,23 @@ class Rollouts {
   /// Goes on with those whose pools are in the configuration. After Traffic::restore.
   void restore(const std::vector<Saved>& saved, TimePoint now);
 
+  // --- a fleet ------------------------------------------------------------------------------------------------------
+
+  /// A rollout as all instances know it.
+  struct Shared {
+    Saved saved;
+    std::uint64_t id = 0;
+    std::vector<Told> told;  ///< the latest, at most kToldShared
+  };
+  static constexpr std::size_t kToldShared = 16;
+  /// The latest one; nothing: there has been none since the start.
+  std::optional<Shared> shared(const std::string& upstream) const;
+  /// As another instance, `by`, has it: begun, gone on, over; null: there is none. After Traffic has what goes with it.
+  /// False: its pools are not in the configuration, so it is not followed.
+  bool follow(const std::string& upstream, const Shared* shared, const std::string& by, TimePoint now);
+  /// Of this instance alone; null: none is under way.
+  const RolloutCells* cells(const std::string& upstream) const;
+
  private:
   /// What of an upstream of the configuration matters here.
   struct Known {
@@ -140,6 +162,7 @@ class Rollouts {
     Totals before;  // of earlier cells
     std::uint64_t number = 0;
     std::deque<Told> told;
+    std::optional<Sight::Judge> judge;  // of the evidence that the rollout has
   };
 
   static std::map<std::string, Known> known_of(const config::Config& config);
@@ -149,6 +172,11 @@ class Rollouts {
                               routing::Rollout rollout) const;
   void begin(std::unique_ptr<Entry> entry, bool new_release);
   bool follow(Entry& entry);
+  static Saved saved_of(const Entry& entry);
+  static void judged_by(Entry& entry, Sight::Judge judge, TimePoint now);
+  bool possible(const Saved& saved) const;
+  void go_on_with(Entry& entry, const Shared& shared, TimePoint now);
+  void take_told(Entry& entry, const std::vector<Told>& told, const std::string& by);
   void tell(Entry& entry, const routing::RolloutDecision& decision);
   void measure_anew(Entry& entry, const Known& known, TimePoint now);
   Status status_of(const Entry& entry) const;

@@ -207,6 +207,7 @@ Traffic::Refusal Traffic::find_to_change(const std::string& upstream, State*& st
 
 void Traffic::change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type) {
   const Weights before = effective(state);
+  if (set == state.set && same_shares(before, to)) return;  // said twice: what was before is still what was before
   if (begins_release(before, to)) ++state.release;
   state.before = before;
   state.set = std::move(set);
@@ -346,6 +347,48 @@ void Traffic::restore(const std::vector<Saved>& saved) {
     if (state.set)
       log::warn("{} {}: the split is an operator's: {}", state.kind, one.upstream, text_of(effective(state)));
   }
+  changed_();
+}
+
+// --- a fleet --------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> Traffic::switchable() const {
+  std::vector<std::string> names;
+  for (const auto& [name, state] : states_) {
+    if (state.file.size() > 1) names.push_back(name);
+  }
+  return names;
+}
+
+std::optional<Traffic::Saved> Traffic::saved(const std::string& upstream) const {
+  const auto found = states_.find(upstream);
+  if (found == states_.end() || found->second.file.empty()) return std::nullopt;
+  const State& state = found->second;
+  return Saved{upstream, state.set, state.before, state.release};
+}
+
+void Traffic::follow(const Saved& shared, const std::string& by) {
+  const auto here = saved(shared.upstream);
+  if (!here || *here == shared) return;
+  State& state = states_[shared.upstream];
+  const Weights before = effective(state);
+  state.set = shared.set;
+  state.before = shared.before;
+  state.release = shared.release;
+  publish(shared.upstream, state);
+  changed_();
+  const Weights after = effective(state);
+  if (same_shares(before, after)) return;
+  log::info("upstream {}: split: {} (was {}), as instance {} has set it", shared.upstream, text_of(after),
+            text_of(before), by);
+  events_.add("split",
+              {{"upstream", shared.upstream}, {"split", text_of(after)}, {"before", text_of(before)}, {"by", by}});
+}
+
+void Traffic::leave_rollout(const std::string& upstream) {
+  const auto found = states_.find(upstream);
+  if (found == states_.end() || !std::exchange(found->second.rolling, std::nullopt)) return;
+  publish(upstream, found->second);
   changed_();
 }
 

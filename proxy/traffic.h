@@ -81,9 +81,21 @@ class Traffic {
     std::optional<Weights> set;
     Weights before;
     std::uint64_t release = 0;
+    bool operator==(const Saved&) const = default;
   };
   std::vector<Saved> saved() const;
   void restore(const std::vector<Saved>& saved);
+
+  // --- a fleet ------------------------------------------------------------------------------------------------------
+
+  /// Those of several pools that are in the configuration: what there is to share.
+  std::vector<std::string> switchable() const;
+  /// What an operator has set there, or nobody; nothing: it is not in the configuration.
+  std::optional<Saved> saved(const std::string& upstream) const;
+  /// As another instance, `by`, has it. What is under way as a rollout stays.
+  void follow(const Saved& shared, const std::string& by);
+  /// The rollout is over for another instance; what comes of it is followed by itself.
+  void leave_rollout(const std::string& upstream);
 
  private:
   struct State {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admin/rollout_resource.h"
 
+#include <functional>
+
 #include <nlohmann/json.hpp>
 
 #include "proxy/admin/answer.h"
+#include "proxy/admin/fleet_words.h"
 #include "proxy/admin/pool_health.h"
 #include "proxy/admin/rollout_json.h"
 #include "proxy/instance.h"
@@ -36,6 +39,7 @@ struct Answer {
   const char* code = "";
   std::string message;
   bool saved = true;
+  bool alone = false;
 };
 
 /// Of files there is nothing to compare: they do not fail, nor get slower with what is in them.
@@ -47,29 +51,41 @@ std::optional<Answer> refuse_static(Instance& instance, const std::string& name)
                     "failures; use split, switch and rollback"};
 }
 
-Answer carry_out(Instance& instance, const std::string& upstream, const Asked& asked) {
-  if (asked.action == "start" && !asked.pool.empty() && !instance.rollouts().running(upstream)) {
+bool is_known(const Asked& asked) {
+  if (asked.action == "start") return !asked.pool.empty();
+  return asked.action == "pause" || asked.action == "resume" || asked.action == "promote" || asked.action == "abort";
+}
+
+Rollouts::Refused apply(Rollouts& rollouts, const std::string& upstream, const Asked& asked) {
+  if (asked.action == "start") return rollouts.start(upstream, asked.pool, Clock::now());
+  if (asked.action == "pause") return rollouts.pause(upstream);
+  if (asked.action == "resume") return rollouts.resume(upstream);
+  if (asked.action == "promote") return rollouts.promote(upstream);
+  return rollouts.abort(upstream);
+}
+
+Task<Answer> carry_out(Instance& instance, const std::string& upstream, const Asked& asked) {
+  if (!is_known(asked)) {
+    co_return Answer{400, "refused",
+                     "expected {\"action\": \"start\", \"pool\": NAME}, or the action pause, resume, promote or abort"};
+  }
+  if (asked.action == "start" && !instance.rollouts().running(upstream)) {
     if (auto refusal = why_not_well(instance, upstream, asked.pool)) {
-      return {409, "no_healthy_server", *std::move(refusal)};
+      co_return Answer{409, "no_healthy_server", *std::move(refusal)};
     }
+    if (instance.fleet().on() && !instance.fleet().up()) co_return Answer{409, "fleet_away", kNoStartRefusal};
   }
-  bool known = true;
-  const auto changed = instance.change_rollout([&](Rollouts& rollouts) -> Rollouts::Refused {
-    if (asked.action == "start" && !asked.pool.empty()) return rollouts.start(upstream, asked.pool, Clock::now());
-    if (asked.action == "pause") return rollouts.pause(upstream);
-    if (asked.action == "resume") return rollouts.resume(upstream);
-    if (asked.action == "promote") return rollouts.promote(upstream);
-    if (asked.action == "abort") return rollouts.abort(upstream);
-    known = false;
-    return Rollouts::Refusal{};
-  });
-  if (!known) {
-    return {400, "refused",
-            "expected {\"action\": \"start\", \"pool\": NAME}, or the action pause, resume, promote or abort"};
-  }
-  if (!changed.refusal) return {200, "", {}, changed.saved};
-  const bool unknown = changed.refusal->kind == Rollouts::Refusal::Kind::kUnknown;
-  return {unknown ? 404 : 409, unknown ? "unknown" : "refused", changed.refusal->message};
+  Rollouts::Refused refusal;
+  std::function<bool(Traffic&, Rollouts&)> what = [&](Traffic&, Rollouts& rollouts) {
+    refusal = apply(rollouts, upstream, asked);
+    return !refusal;
+  };
+  auto changing = instance.change_traffic(upstream, asked.action == "abort", std::move(what));
+  const auto changed = co_await changing;
+  if (changed.fleet.raced) co_return Answer{409, "raced", kRacedRefusal};
+  if (!refusal) co_return Answer{200, "", {}, changed.saved, changed.fleet.alone};
+  const bool unknown = refusal->kind == Rollouts::Refusal::Kind::kUnknown;
+  co_return Answer{unknown ? 404 : 409, unknown ? "unknown" : "refused", refusal->message};
 }
 
 Answer no_rollout(Instance& instance, const std::string& upstream) {
@@ -95,7 +111,9 @@ Task<> respond_rollout(http::Exchange& exchange, Instance& instance, const Upstr
   } else if (const auto refused = refuse_static(instance, path.upstream)) {
     answer = *refused;
   } else if (method != "GET") {
-    answer = carry_out(instance, path.upstream, method == "DELETE" ? Asked{"abort", {}} : read_asked(*text));
+    const Asked asked = method == "DELETE" ? Asked{"abort", {}} : read_asked(*text);
+    auto carrying = carry_out(instance, path.upstream, asked);
+    answer = co_await carrying;
   }
   if (answer.status == 200 && method != "GET") co_await instance.workers_told();
   const auto status = instance.rollouts().status(path.upstream);
@@ -104,6 +122,7 @@ Task<> respond_rollout(http::Exchange& exchange, Instance& instance, const Upstr
   if (answer.status == 200) {
     json told = rollout_json(*status);
     if (method != "GET") told["saved"] = answer.saved;
+    if (answer.alone) told["warning"] = kAloneWarning;
     body = to_text(told);
   } else {
     body = error_json(answer.code, answer.message);

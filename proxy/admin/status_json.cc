@@ -195,6 +195,7 @@ std::string status_json(const StatusFacts& facts) {
     add_split(facts, upstream.name, told);
     if (const auto rollout = facts.rollouts.find(upstream.name); rollout != facts.rollouts.end())
       told["rollout"] = rollout_json(rollout->second);
+    if (const auto role = facts.shared.find(upstream.name); role != facts.shared.end()) told["shared"] = role->second;
     status["upstreams"].push_back(std::move(told));
   }
   for (const auto& statics : facts.statics) status["statics"].push_back(static_json(facts, statics));

@@ -41,6 +41,7 @@ struct StatusFacts {
   std::map<std::string, Traffic::Status> splits;     ///< by upstream, or by the name of a static with pools
   std::map<std::string, Rollouts::Status> rollouts;  ///< by upstream
   Closures closed;                                   ///< sites in maintenance, unknown ones included
+  std::map<std::string, std::string> shared;         ///< by upstream: this instance's part in the fleet
 
   /// A static with pools.
   struct Statics {

@@ -2,11 +2,13 @@
 #include "proxy/admin/traffic_resource.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "proxy/admin/answer.h"
+#include "proxy/admin/fleet_words.h"
 #include "proxy/admin/pool_health.h"
 #include "proxy/instance.h"
 
@@ -132,20 +134,27 @@ bool has_pools(const Pooled& pooled, const Asked& asked) {
 }
 
 /// An operator's word against a rollout's: who wants the split changed has to say what is to become of the rollout.
-/// Back is always possible, and ends it. `saved` is set when it has ended.
-Traffic::Refusal end_rollout(Instance& instance, const UpstreamPath& path, const Pooled& pooled, const Asked& asked,
-                             bool& saved) {
-  const auto status = instance.rollouts().status(path.upstream);
-  if (!status || status->over()) return std::nullopt;
-  const bool back = path.action == Action::kRollback;
-  if (!back && (!asked.force || !has_pools(pooled, asked))) {
-    return fmt::format(
-        "a rollout of '{}' is under way, at {:g} %: `rollout abort` or `rollout promote` it first; "
-        "--force (\"force\": true) rolls it back and goes on, to pools that there are",
-        status->pool, status->percent);
+/// Back is always possible, and ends it; then there is nothing else to do.
+struct Outcome {
+  std::string refused;
+  bool conflict = false;
+};
+Outcome carry_out(Traffic& traffic, Rollouts& rollouts, const UpstreamPath& path, const Pooled& pooled,
+                  const Asked& asked) {
+  const auto status = rollouts.status(path.upstream);
+  if (status && !status->over()) {
+    const bool back = path.action == Action::kRollback;
+    if (!back && (!asked.force || !has_pools(pooled, asked))) {
+      return {fmt::format("a rollout of '{}' is under way, at {:g} %: `rollout abort` or `rollout promote` it first; "
+                          "--force (\"force\": true) rolls it back and goes on, to pools that there are",
+                          status->pool, status->percent),
+              true};
+    }
+    rollouts.abort(path.upstream);
+    if (back) return {};
   }
-  saved = instance.change_rollout([&](Rollouts& rollouts) { return rollouts.abort(path.upstream); }).saved;
-  return std::nullopt;
+  const auto refusal = apply(traffic, path, asked);
+  return {refusal.value_or(std::string()), false};
 }
 
 const char* method_of(Action action) {
@@ -184,33 +193,32 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
       refused = *refusal + "; --force (\"force\": true) switches all the same";
     }
   }
-  bool saved = true;
-  bool conflict = false;
-  const bool aborts = path.action == Action::kRollback && instance.rollouts().running(path.upstream);
+  Outcome outcome;
+  Instance::TrafficChange changed;
   if (refused.empty() && path.action != Action::kNone) {
-    if (const auto refusal = end_rollout(instance, path, pooled, asked, saved)) {
-      conflict = true;
-      status = 409;
-      refused = *refusal;
-    }
-  }
-  if (refused.empty() && path.action != Action::kNone && !aborts) {
-    const auto changed = instance.overrides().change([&](Traffic& traffic) { return apply(traffic, path, asked); });
-    saved = changed.saved;
-    if (changed.refusal) refused = *changed.refusal;
+    std::function<bool(Traffic&, Rollouts&)> what = [&](Traffic& traffic, Rollouts& rollouts) {
+      outcome = carry_out(traffic, rollouts, path, pooled, asked);
+      return outcome.refused.empty();
+    };
+    auto changing = instance.change_traffic(path.upstream, path.action == Action::kRollback, std::move(what));
+    changed = co_await changing;
+    refused = changed.fleet.raced ? kRacedRefusal : outcome.refused;
+    if (outcome.conflict || changed.fleet.raced) status = 409;
   }
   if (!refused.empty()) {
-    std::string error = error_json(status == 404   ? "unknown_upstream"
-                                   : conflict      ? "rollout_running"
-                                   : status == 409 ? "no_healthy_server"
-                                                   : "refused",
+    std::string error = error_json(status == 404         ? "unknown_upstream"
+                                   : changed.fleet.raced ? "raced"
+                                   : outcome.conflict    ? "rollout_running"
+                                   : status == 409       ? "no_healthy_server"
+                                                         : "refused",
                                    refused);
     co_await respond(exchange, status, std::move(error));
     co_return;
   }
   if (path.action != Action::kNone) co_await instance.workers_told();
   json told = traffic_json(instance, pooled, path.upstream);
-  if (path.action != Action::kNone) told["saved"] = saved;
+  if (path.action != Action::kNone) told["saved"] = changed.saved;
+  if (changed.fleet.alone) told["warning"] = kAloneWarning;
   std::string body = to_text(told);
   co_await respond(exchange, 200, std::move(body));
 }

@@ -10,6 +10,7 @@
 #include "config/units.h"
 #include "http/fields.h"
 #include "proxy/cli/config_file.h"
+#include "proxy/cli/status_table.h"
 
 namespace headgate::cli {
 namespace {
@@ -84,6 +85,12 @@ std::optional<std::string> call(const AdminTarget& target, const char* method, s
   if (reply->status >= 200 && reply->status < 300) return reply->body;
   complain(target, *reply);
   return std::nullopt;
+}
+
+void warn_of(const nlohmann::json& answer) {
+  const auto found = answer.find("warning");
+  if (found == answer.end() || !found->is_string()) return;
+  std::cerr << "warning: " << printable(found->get<std::string>()) << '\n';
 }
 
 std::string path_segment(std::string_view text) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "config/load.h"
 #include "proxy/cli/admin_client.h"
 #include "proxy/cli/options.h"
@@ -30,6 +32,9 @@ void complain(const AdminTarget& target, const AdminReply& reply);
 /// The body of a 2xx answer; nothing after the complaint was printed.
 std::optional<std::string> call(const AdminTarget& target, const char* method, std::string path,
                                 std::chrono::milliseconds timeout, std::string body = {});
+
+/// What an answer that did as it was told has to say besides.
+void warn_of(const nlohmann::json& answer);
 
 /// As one segment of a path: all but the unreserved characters of RFC 3986 section 2.3 are escaped.
 std::string path_segment(std::string_view text);

@@ -65,6 +65,7 @@ std::optional<json> ask(const Options& options, const AdminTarget& target, const
   if (rollout && rollout->value("saved", true) == false) {
     std::cerr << "warning: it could not be saved in state_dir: a restart will forget it (see the log)\n";
   }
+  if (rollout) warn_of(*rollout);
   return rollout;
 }
 

@@ -131,6 +131,11 @@ std::string title_of(const json& upstream, const json& pool) {
   return title + "\n";
 }
 
+std::string shared_line(const std::string& role) {
+  if (role == "away") return "shared through Redis: away, this instance is on its own";
+  return "shared through Redis: " + (role == "in_step" ? "in step" : role);
+}
+
 std::string upstream_table(const json& upstream, bool colours) {
   Row names;
   std::copy(kColumns.begin(), kColumns.end(), names.cells.begin());
@@ -150,6 +155,7 @@ std::string upstream_table(const json& upstream, bool colours) {
   if (const json& rollout = member(upstream, "rollout"); rollout.is_object()) {
     text += "  rollout " + rollout_line(rollout) + '\n';
   }
+  if (const auto role = text_at(upstream, "shared"); !role.empty()) text += "  " + shared_line(role) + '\n';
   for (const auto& [title, rows] : pools) {
     text += title;
     if (&title == &pools.front().first) text += line_of(names, widths, false);

@@ -70,6 +70,7 @@ std::optional<json> ask(const Options& options, const AdminTarget& target, const
   if (traffic.contains("saved") && traffic["saved"] == false) {
     std::cerr << "warning: it could not be saved in state_dir: a restart will forget it (see the log)\n";
   }
+  warn_of(traffic);
   return traffic;
 }
 

@@ -102,6 +102,15 @@ TEST_F(TrafficTest, SwitchAndRollBack) {
   EXPECT_EQ(told[0].fields.at(2).second, "blue 95, green 5");
 }
 
+TEST_F(TrafficTest, ASwitchThatIsSaidTwiceCanStillBeTakenBack) {
+  adopt("blue: 95, green: 5");
+  EXPECT_FALSE(traffic.split("api", {{"green", 10}}));
+  EXPECT_FALSE(traffic.switch_to("api", "green"));
+  EXPECT_FALSE(traffic.switch_to("api", "green"));
+  EXPECT_FALSE(traffic.rollback("api"));
+  EXPECT_EQ(plan(), "blue 90, green 10");
+}
+
 TEST_F(TrafficTest, AnOperatorsSplitOutlivesReloads) {
   adopt("blue: 95, green: 5");
   traffic.switch_to("api", "green");
