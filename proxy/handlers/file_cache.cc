@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <boost/intrusive/list.hpp>
+#include <sys/stat.h>
 
 namespace headgate::proxy {
 namespace {
@@ -75,6 +76,7 @@ struct FileCache::State {
   Loaded find(const FileRoot& root, std::string_view path, TimePoint now);
   boost::intrusive_ptr<Root> intern(const FileRoot& root);
   static int descriptor_of(Root& root, TimePoint now);
+  static bool has_moved(const Root& root, TimePoint now);
   Loaded look(Root& root, const FileRoot& wanted, std::string_view path, const FileRef& previous, TimePoint now);
   void place(Entry& entry, const Loaded& loaded);
   void take_out(Entry& entry);
@@ -214,6 +216,16 @@ int FileCache::State::descriptor_of(Root& root, TimePoint now) {
   return root.descriptor.get();
 }
 
+/// Whether the root's name leads to another directory than the one that is open. One that is missing is asked about
+/// again when its time is over.
+bool FileCache::State::has_moved(const Root& root, TimePoint now) {
+  if (!root.descriptor || root.opened == now) return false;
+  struct stat named {};
+  struct stat opened {};
+  if (::stat(root.directory.c_str(), &named) != 0 || ::fstat(root.descriptor.get(), &opened) != 0) return false;
+  return named.st_ino != opened.st_ino || named.st_dev != opened.st_dev;
+}
+
 Loaded FileCache::State::look(Root& root, const FileRoot& wanted, std::string_view path, const FileRef& previous,
                               TimePoint now) {
   ++usage.checks;
@@ -223,6 +235,11 @@ Loaded FileCache::State::look(Root& root, const FileRoot& wanted, std::string_vi
     return load_file(descriptor, wanted, path, previous);
   };
   auto loaded = attempt();
+  // Another worker may have sent a page of the new release already, whose files are asked for here.
+  if (loaded.state == FileState::kMissing && has_moved(root, now)) {
+    root.tried = false;
+    loaded = attempt();
+  }
   if (loaded.state != FileState::kNoDescriptors || open.empty()) return loaded;
   // The process has run out: our own idle ones are the first to go, but for the one that is being looked at.
   for (auto it = open.begin(); it != open.end();) {

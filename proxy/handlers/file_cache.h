@@ -3,8 +3,9 @@
 //
 // One per worker, on its loop's thread only; it outlives generations, so that a reload does not empty it. Everything it
 // says is at most one second old: a changed file, a new one, a switched root (`dist` -> `releases/42`) are seen within
-// that time. Bounded in bytes, entries and descriptors; the least recently used goes first. What a response is using
-// stays alive through its FileRef.
+// that time. A name that is asked for the first time is never missing because of an old root: a page of the new release
+// may have come from another worker. Bounded in bytes, entries and descriptors; the least recently used goes first.
+// What a response is using stays alive through its FileRef.
 #pragma once
 
 #include <cstdint>

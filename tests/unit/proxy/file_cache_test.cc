@@ -88,6 +88,19 @@ TEST_F(FileCacheTest, ASwitchedRootIsSeenWithinASecond) {
   EXPECT_EQ(cache.find(current, "/b.txt", now).state, FileState::kMissing);
 }
 
+TEST_F(FileCacheTest, AFileOfTheNewReleaseIsFoundAtOnce) {
+  tree.write("releases/1/a.txt", "one");
+  tree.write("releases/2/new.js", "new");
+  tree.link("releases/1", "current");
+  const FileRoot current(tree.path("current"), SymlinkPolicy::kWithinRoot, {});
+  EXPECT_EQ(cache.find(current, "/a.txt", now).state, FileState::kFile);
+  tree.link("releases/2", "next");
+  std::filesystem::rename(tree.path("next"), tree.path("current"));
+  wait(milliseconds(1));
+  EXPECT_EQ(cache.find(current, "/new.js", now).state, FileState::kFile);
+  EXPECT_EQ(cache.find(current, "/gone.js", now).state, FileState::kMissing);
+}
+
 TEST_F(FileCacheTest, AFileWrittenJustNowIsReadOnceMore) {
   tree.write("root/a.txt", "hello");
   const auto first = find("/a.txt").file;
