@@ -58,6 +58,8 @@ void Request::apply_response_headers(http::ResponseHead& head) {
   // Last, so that they have the last word.
   if (site->response_headers) apply(*site->response_headers, *this, head.fields);
   if (route != nullptr && route->response) apply(route->response->headers, *this, head.fields);
+  // Not even the site's own (RFC 6797 section 7.2). Without https: redirect something in front of it may end TLS.
+  if (site->https_redirect && !exchange.connection().secure) head.fields.remove("Strict-Transport-Security");
 }
 
 const CorsPolicy* Request::cors() const {

@@ -66,6 +66,21 @@ class Headers(GateTest):
                 self.assert_strict(response)
                 self.assertIsNone(response.header("Strict-Transport-Security"), "in clear")
 
+    def test_the_redirect_to_tls_does_not_carry_what_is_for_tls(self):
+        gate = self.gate(f"""
+            listeners: [{{ address: "127.0.0.1:0" }}, {{ address: "127.0.0.1:0", tls: true }}]
+            tls: {{ certificates: [{{ cert: '{self.cert}', key: '{self.key}' }}] }}
+            sites:
+              - https: redirect
+                response_headers: {{ set: {{ Strict-Transport-Security: "max-age=600", X-Who: site }} }}
+                routes: [{{ path: /*, respond: {{ body: x }} }}]
+            """, listeners=2)
+        response = gate.fetch("/")
+        self.assertEqual((response.status, response.header("X-Who")), (308, "site"))
+        self.assertIsNone(response.header("Strict-Transport-Security"))
+        response = fetch(gate.tls_address, tls=client_tls(self.authority.cert), server_name="localhost", host="localhost")
+        self.assertEqual(response.header("Strict-Transport-Security"), "max-age=600")
+
     def test_the_route_has_the_last_word(self):
         response = self.strict_gate().fetch("/api/x")
         self.assertEqual(response.header_list("X-Who"), ["route"])
