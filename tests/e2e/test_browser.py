@@ -20,11 +20,14 @@ LIMIT = 60  # a browser on a busy machine takes its time
 ANSWERED = "/^blue . blue-\\d/.test(document.querySelector('table tbody td')?.textContent)"
 OPTIONS = ["--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu", "--disable-quic", "--disable-sync",
            "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions",
-           "--disable-dev-shm-usage", "--ignore-certificate-errors", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"]
+           "--disable-dev-shm-usage", "--ignore-certificate-errors"]
 
 
 class Browser:
-    def __init__(self, folder):
+    """`hosts`: further names that stand for 127.0.0.1."""
+
+    def __init__(self, folder, hosts=()):
+        resolver = "--host-resolver-rules=" + ", ".join([*(f"MAP {host} 127.0.0.1" for host in hosts), "MAP * ~NOTFOUND", "EXCLUDE localhost"])
         to_browser, self.commands = os.pipe()
         self.answers, from_browser = os.pipe()
 
@@ -35,7 +38,7 @@ class Browser:
             os.dup2(high[0], 3)
             os.dup2(high[1], 4)
         rights = ["--no-sandbox"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen([BROWSER, *OPTIONS, *rights, f"--user-data-dir={folder}", "about:blank"],
+        self.process = subprocess.Popen([BROWSER, *OPTIONS, resolver, *rights, f"--user-data-dir={folder}", "about:blank"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)},
                                         preexec_fn=descriptors, close_fds=False, start_new_session=True)
