@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The smallest Django project that shows what a backend behind headgate sees. Start: gunicorn app:application"""
+"""The smallest Django project that shows what a backend behind headgate sees. Start: RELEASE=1 gunicorn app:application"""
 
 import hashlib
 import os
@@ -22,9 +22,19 @@ settings.configure(
 )
 
 
+RELEASE = os.environ.get("RELEASE", "1")
+
+
+def health(request):
+    """What the edge asks before it sends anybody here. HEALTH=down is a release that starts and cannot work: no database, say."""
+    well = os.environ.get("HEALTH") != "down"
+    return JsonResponse({"status": "ok" if well else "down", "release": RELEASE}, status=200 if well else 503)
+
+
 def show(request, **_):
     """What reached Django."""
     return JsonResponse({
+        "release": RELEASE,
         "path": request.get_full_path(),
         "method": request.method,
         "url": request.build_absolute_uri(),
@@ -41,6 +51,7 @@ def upload(request):
 
 
 urlpatterns = [
+    path("health/", health),
     path("upload/", upload),
     path("", show),
     path("<path:rest>", show),
