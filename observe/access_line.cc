@@ -286,6 +286,7 @@ char* write_json_line(char* out, const AccessRecord& r, const LineTime& time) {
   out = put_field(out, R"(,"rate_limited":)", r.rate_limited);
   if (!r.encoding.empty()) out = put_field(out, R"(,"encoding":)", r.encoding);
   if (r.shielded) out = put(out, R"(,"shielded":true)");
+  if (r.mirrored) out = put(out, R"(,"mirrored":true)");
   out = put_field(out, R"(,"error":)", r.error);
   return put(out, "}\n");
 }

@@ -41,6 +41,7 @@ struct AccessRecord {
   std::string_view rate_limited;  ///< the limit's name; empty: not limited
   std::string_view encoding;      ///< what the answer was compressed with here; empty: it was not
   bool shielded = false;          ///< a rollout's new pool failed, and another pool answered; written when true
+  bool mirrored = false;          ///< another upstream was sent a copy; written when true
   std::string_view error;         ///< why a 4xx or 5xx was ours, or why the answer broke off; empty: none
 };
 

@@ -281,6 +281,24 @@ void write_denied(const Family& family, const Snapshot& now, std::size_t item, P
   }
 }
 
+// --- by upstream that gets copies -----------------------------------------------------------------------------------
+
+std::size_t mirrors(const Snapshot& now) {
+  return now.mirrors.size();
+}
+
+void write_mirrored(const Family& family, const Snapshot& now, std::size_t item, PrometheusText& out) {
+  const auto& series = *now.mirrors[item];
+  const auto write = [&](std::string_view result, Counter MirrorCells::*which) {
+    std::uint64_t sum = 0;
+    series.each([&](const MirrorCells& cells) { sum += (cells.*which).value(); });
+    out.sample(family.name, {{"upstream", series.labels[0]}, {"result", result}}, sum);
+  };
+  write("sent", &MirrorCells::sent);
+  write("skipped", &MirrorCells::skipped);
+  write("failed", &MirrorCells::failed);
+}
+
 // --- of the whole program -------------------------------------------------------------------------------------------
 
 std::size_t one(const Snapshot&) {
@@ -319,6 +337,17 @@ void write_compression_bytes(const Family& family, const Snapshot& now, std::siz
   });
   out.sample(family.name, {{"direction", "in"}}, in);
   out.sample(family.name, {{"direction", "out"}}, made);
+}
+
+void write_stored_bodies(const Family& family, const Snapshot& now, std::size_t, PrometheusText& out) {
+  std::uint64_t in_memory = 0;
+  std::uint64_t in_file = 0;
+  now.stored_bodies->each([&](const StoredBodyCells& cells) {
+    in_memory += cells.in_memory.value();
+    in_file += cells.in_file.value();
+  });
+  out.sample(family.name, {{"where", "memory"}}, in_memory);
+  out.sample(family.name, {{"where", "file"}}, in_file);
 }
 
 std::size_t certificates(const Snapshot& now) {
@@ -379,6 +408,12 @@ constexpr Family kFamilies[] = {
     {"headgate_rate_limit_store_errors_total", "counter",
      "Requests for which the store of a rate limit did not answer.", one, write_figure<&F::rate_limit_store_errors>},
     {"headgate_denied_total", "counter", "Requests that were not let in.", denials, write_denied},
+    {"headgate_mirrored_requests_total", "counter", "Copies of requests for another upstream, by what came of them.",
+     mirrors, write_mirrored},
+    {"headgate_buffered_bodies_total", "counter", "Request bodies that were taken whole before an upstream was asked.",
+     one, write_stored_bodies},
+    {"headgate_buffered_body_bytes", "gauge", "What such bodies take now, in memory and in files.", one,
+     write_figure<&F::stored_body_bytes>},
     {"headgate_split_weight", "gauge", "The pool's weight among those of its upstream, or of its static.",
      all_pool_states, write_weight},
     {"headgate_rollout_state", "gauge", "1 running, 2 paused, 3 holding, 4 promoted, 5 rolled back.", rollouts,
@@ -438,9 +473,9 @@ constexpr Family kFamilies[] = {
 }  // namespace
 
 Exposition::Exposition(const Metrics& metrics, ProgramFigures figures)
-    : snapshot_{metrics.routes.all(),    metrics.pools.all(),  metrics.servers.all(),
-                metrics.listeners.all(), metrics.limits.all(), metrics.denials.all(),
-                std::move(figures),      metrics.compression,  metrics.static_pools.all()} {}
+    : snapshot_{metrics.routes.all(),       metrics.pools.all(),   metrics.servers.all(), metrics.listeners.all(),
+                metrics.limits.all(),       metrics.denials.all(), std::move(figures),    metrics.compression,
+                metrics.static_pools.all(), metrics.mirrors.all(), metrics.stored_bodies} {}
 
 bool Exposition::next(std::string& piece) {
   piece.clear();

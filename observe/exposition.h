@@ -48,6 +48,7 @@ struct ProgramFigures {
   std::uint64_t requests_in_flight = 0;
   std::uint64_t access_log_dropped = 0;
   std::uint64_t rate_limit_store_errors = 0;
+  std::uint64_t stored_body_bytes = 0;
   std::uint64_t workers = 0;
   std::vector<std::pair<std::string, std::int64_t>> certificates;  ///< name and seconds left; names are unlike
   std::vector<ServerState> servers;  ///< no two of one name; at most Metrics::kMostServers are told
@@ -91,6 +92,8 @@ class Exposition {
     ProgramFigures figures;
     std::shared_ptr<const Series<CompressionCells, 0>> compression;
     std::vector<std::shared_ptr<const Series<StaticPoolCells, 2>>> static_pools;
+    std::vector<std::shared_ptr<const Series<MirrorCells, 1>>> mirrors;
+    std::shared_ptr<const Series<StoredBodyCells, 0>> stored_bodies;
   };
 
  private:

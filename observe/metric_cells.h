@@ -253,6 +253,19 @@ struct alignas(64) CompressionCells {
   Counter bytes_out;                                 ///< and after
 };
 
+/// What became of one worker's copies of requests for one upstream.
+struct MirrorCells {
+  Counter sent;     ///< and answered
+  Counter skipped;  ///< not sent: too large, not read to its end, or too many under way
+  Counter failed;   ///< not answered
+};
+
+/// Request bodies that one worker has stored before an upstream was asked.
+struct alignas(64) StoredBodyCells {
+  Counter in_memory;
+  Counter in_file;
+};
+
 /// What one worker counts for one rate limit.
 struct LimitCells {
   Counter limited;  ///< requests over the limit, also those that dry_run let pass

@@ -191,7 +191,9 @@ struct Metrics {
         listeners(workers, kMostListeners),
         limits(workers, kMostLimits),
         compression(std::make_shared<Series<CompressionCells, 0>>(std::array<std::string, 0>(), workers)),
-        denials(workers, kMostSites) {}
+        denials(workers, kMostSites),
+        mirrors(workers, kMostMirrors),
+        stored_bodies(std::make_shared<Series<StoredBodyCells, 0>>(std::array<std::string, 0>(), workers)) {}
 
   /// Of those that have had a request. A route of one method is about 600 bytes for the first worker and 200 for each
   /// further one, and 18 lines of a scrape.
@@ -201,6 +203,7 @@ struct Metrics {
   static constexpr std::size_t kMostListeners = 200;
   static constexpr std::size_t kMostLimits = 4'096;
   static constexpr std::size_t kMostSites = 2'000;
+  static constexpr std::size_t kMostMirrors = 1'000;
 
   SeriesTable<RouteCells, 2> routes;        ///< site, route
   SeriesTable<PoolCells, 2> pools;          ///< upstream, pool
@@ -210,6 +213,8 @@ struct Metrics {
   SeriesTable<LimitCells, 1> limits;        ///< its name
   const std::shared_ptr<Series<CompressionCells, 0>> compression;  ///< of the whole program
   SeriesTable<DenialCells, 1> denials;      ///< site
+  SeriesTable<MirrorCells, 1> mirrors;      ///< the upstream that gets the copies
+  const std::shared_ptr<Series<StoredBodyCells, 0>> stored_bodies;  ///< of the whole program
 
   void drop_unnamed(std::uint64_t oldest_alive, TimePoint now) {
     routes.drop_unnamed(oldest_alive, now);
@@ -218,6 +223,7 @@ struct Metrics {
     servers.drop_unnamed(oldest_alive, now);
     limits.drop_unnamed(oldest_alive, now);
     denials.drop_unnamed(oldest_alive, now);
+    mirrors.drop_unnamed(oldest_alive, now);
   }
 };
 

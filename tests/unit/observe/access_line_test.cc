@@ -93,6 +93,13 @@ TEST(AccessLineTest, WhatWasShieldedSaysSo) {
   EXPECT_EQ(parsed(record)["shielded"], true);
 }
 
+TEST(AccessLineTest, WhatWasMirroredSaysSo) {
+  EXPECT_FALSE(parsed(full()).contains("mirrored"));
+  AccessRecord record = full();
+  record.mirrored = true;
+  EXPECT_EQ(parsed(record)["mirrored"], true);
+}
+
 TEST(AccessLineTest, MillisecondsHaveUpToThreeDecimals) {
   const auto written = [](std::chrono::nanoseconds time) {
     AccessRecord r;

@@ -130,6 +130,23 @@ TEST_F(ExpositionTest, LeavesOutWhatTheSystemDidNotTell) {
   EXPECT_THAT(whole(Exposition(metrics_, figures_)), HasSubstr("\nprocess_open_fds 12\n"));
 }
 
+TEST_F(ExpositionTest, TellsCopiesAndStoredBodies) {
+  EXPECT_THAT(whole(Exposition(metrics_, figures_)), Not(HasSubstr("headgate_mirrored_requests_total")));
+  metrics_.mirrors.cells(0, {"shadow"}, 1).sent.add(2);
+  metrics_.mirrors.cells(1, {"shadow"}, 1).sent.add(3);
+  metrics_.mirrors.cells(1, {"shadow"}, 1).skipped.add(4);
+  metrics_.stored_bodies->of(0).in_memory.add(5);
+  metrics_.stored_bodies->of(1).in_file.add(6);
+  figures_.stored_body_bytes = 7;
+  const std::string text = whole(Exposition(metrics_, figures_));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_mirrored_requests_total{upstream=\"shadow\",result=\"sent\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_mirrored_requests_total{upstream=\"shadow\",result=\"skipped\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_mirrored_requests_total{upstream=\"shadow\",result=\"failed\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_buffered_bodies_total{where=\"memory\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_buffered_bodies_total{where=\"file\"} 6\n"));
+  EXPECT_THAT(text, HasSubstr("\nheadgate_buffered_body_bytes 7\n"));
+}
+
 TEST_F(ExpositionTest, TellsRollouts) {
   EXPECT_THAT(whole(Exposition(metrics_, figures_)), Not(HasSubstr("headgate_rollout_state")));
   figures_.rollouts = {{"api", 5, 12.5, 3, 4}};
