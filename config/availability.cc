@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "config/units.h"
-
 namespace headgate::config {
 namespace {
 
@@ -14,22 +12,6 @@ using Inert = bool (*)(const Node& node, const std::string& text);
 
 bool is_false(const Node&, const std::string& text) {
   return text == "false";
-}
-bool is_off(const Node&, const std::string& text) {
-  return text == "off";
-}
-
-bool is_zero(const Node& node, const std::string& text) {
-  if (node.kind != Node::Kind::kScalar) return false;
-  if (const auto number = parse_weight(text.ends_with('%') ? text.substr(0, text.size() - 1) : text))
-    return *number == 0;
-  const auto duration = parse_duration(text);
-  return duration && duration->count() == 0;
-}
-
-bool is_no_mirror(const Node& node, const std::string&) {
-  const Node* percent = node.find("percent");
-  return percent == nullptr || is_zero(*percent, percent->text);
 }
 
 struct Entry {
@@ -40,8 +22,6 @@ struct Entry {
 
 constexpr Entry kNotAvailableYet[] = {
     {"tls.ocsp_stapling", is_false, "*"},
-    {"sites.*.routes.*.buffering", is_off, "request"},
-    {"sites.*.routes.*.mirror", is_no_mirror, "*"},
 };
 
 // Follows a pattern through one file, all branches of its stars.

@@ -113,6 +113,8 @@ void dump_limits(YamlWriter& out, const Limits& limits) {
   out.size("max_header_bytes", limits.max_header_bytes);
   out.number("max_headers", limits.max_headers);
   out.size("max_body", limits.max_body);
+  out.size("body_memory", limits.body_memory);
+  out.size("body_buffers", limits.body_buffers);
   out.number("max_connections", limits.max_connections);
   out.number("max_connections_per_ip", limits.max_connections_per_ip);
   out.end_map();

@@ -145,6 +145,8 @@ struct Limits {
   std::uint64_t max_header_bytes = 32 * kKiB;
   std::uint64_t max_headers = 100;
   std::uint64_t max_body = 1 * kMiB;
+  std::uint64_t body_memory = 64 * kKiB;
+  std::uint64_t body_buffers = 1024 * kMiB;
   std::uint64_t max_connections = 0;
   std::uint64_t max_connections_per_ip = 0;
 };

@@ -105,6 +105,12 @@ void read_limits(Section& top) {
   }
   section.integer("max_headers", limits.max_headers, 1, 10'000);
   section.size("max_body", limits.max_body);
+  section.size("body_memory", limits.body_memory);
+  if (limits.body_memory > kMiB) {
+    top.reader().error(*node->find("body_memory"),
+                       "limits.body_memory: expected at most 1MiB, got '" + size_text(limits.body_memory) + "'");
+  }
+  section.size("body_buffers", limits.body_buffers, kMiB);
   section.integer("max_connections", limits.max_connections);
   section.integer("max_connections_per_ip", limits.max_connections_per_ip);
   section.finish();

@@ -172,6 +172,10 @@ void read_rules(Section& section, Route& route) {
   route.cors = read_cors(section);
   read_who(section, route.access, route.basic_auth, route.forward_auth);
   section.choice<Buffering>("buffering", route.buffering, {{"off", Buffering::kOff}, {"request", Buffering::kRequest}});
+  if (route.buffering == Buffering::kRequest) {
+    const Node& node = *section.node().find("buffering");
+    reader.pending().bounded_bodies.push_back({reader.position(node), section.path("buffering"), route.max_body});
+  }
   read_mirror(section, route);
 }
 

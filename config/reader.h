@@ -39,11 +39,19 @@ struct Reference {
   std::string name;
 };
 
+/// A route that takes whole bodies, and so needs a max_body that can be met.
+struct BoundedBody {
+  Position where;
+  std::string path;                       // of the key
+  std::optional<std::uint64_t> max_body;  // the route's own
+};
+
 /// What the files of one configuration leave to be put together at the end.
 struct Pending {
   std::vector<Reference> upstreams;
   std::vector<Reference> rate_limits;
   std::vector<Reference> listeners;
+  std::vector<BoundedBody> bounded_bodies;
   std::vector<Upstream> anonymous;  // of `proxy: URL`
   std::set<std::string> anonymous_names;
 };

@@ -97,6 +97,10 @@ constexpr Key kLimitsKeys[] = {
     {"max_header_bytes", "size", "32KiB", "Of a request head; then 431."},
     {"max_headers", "number", "100", "Fields of a request head; then 431."},
     {"max_body", "size", "1MiB", "Of a request's body; then 413. A route can set its own. 0: no limit."},
+    {"body_memory", "size", "64KiB",
+     "A body with `buffering: request` is kept in memory up to this size; a longer one in a file in state_dir. At most "
+     "1MiB."},
+    {"body_buffers", "size", "1GiB", "Of all such bodies together, in memory and in files; then 503."},
     {"max_connections", "number", "0", "Of all clients. 0: what the descriptor limit allows."},
     {"max_connections_per_ip", "number", "0", "Of one peer address. 0: no limit."},
 };

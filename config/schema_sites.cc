@@ -66,8 +66,10 @@ constexpr Key kRouteKeys[] = {
     {"access", "mapping or off", "", "Who may, by address. In place of the site's; `{}` or off: everybody."},
     {"basic_auth", "mapping or off", "", "Who may, by password. In place of the site's; off: without."},
     {"forward_auth", "mapping or off", "", "Who may, as a service says. In place of the site's; off: without."},
-    {"buffering", "off | request", "off", "off: both bodies stream. request: the whole body first."},
-    {"mirror", "mapping", "", "Shadow traffic; its answer is dropped."},
+    {"buffering", "off | request", "off",
+     "off: both bodies stream. request: the whole body is taken before the upstream is asked; not for calls that "
+     "stream both ways."},
+    {"mirror", "mapping", "", "Shadow traffic: some requests go to another upstream, too; its answer is dropped."},
 };
 constexpr Key kRewriteKeys[] = {
     {"regex", "regular expression", "", "What the path must match. Required."},
@@ -149,7 +151,7 @@ constexpr Key kForwardAuthKeys[] = {
 };
 constexpr Key kMirrorKeys[] = {
     {"upstream", "upstream", "\"\"", "Who gets the copy."},
-    {"percent", "0 to 100", "0", "Of the requests."},
+    {"percent", "0 to 100", "0", "Of the requests. 0: none."},
 };
 
 }  // namespace

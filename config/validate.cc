@@ -164,6 +164,20 @@ void name_static_pools(Loaded& out) {
   for (Site& site : out.config.sites) name_static_pools(site, taken, out);
 }
 
+// Who takes a whole body before anything is asked must know how long it may be.
+void check_bodies(const std::vector<BoundedBody>& routes, Loaded& out) {
+  const Limits& limits = out.config.limits;
+  for (const BoundedBody& route : routes) {
+    const std::uint64_t most = route.max_body.value_or(limits.max_body);
+    if (most == 0) {
+      out.errors.push_back({route.where, route.path + ": request needs an end: expected a max_body above 0"});
+    } else if (most > limits.body_buffers) {
+      out.errors.push_back({route.where, route.path + ": expected max_body to be at most limits.body_buffers (" +
+                                             size_text(limits.body_buffers) + "), got '" + size_text(most) + "'"});
+    }
+  }
+}
+
 void warn_doubtful(Loaded& out) {
   const Config& config = out.config;
   if (config.sites.empty() && !config.files.empty()) {
@@ -192,6 +206,7 @@ void validate(Loaded& out, Pending& pending) {
   check_references(pending.upstreams, upstreams, "upstream", out);
   check_references(pending.rate_limits, limits, "rate limit", out);
   check_references(pending.listeners, listeners, "listener", out);
+  check_bodies(pending.bounded_bodies, out);
   check_unique(config.upstreams, "upstream", out);
   check_unique(config.rate_limits, "rate limit", out);
   check_listeners(out);

@@ -67,6 +67,12 @@ Rare<HeaderRules> compile(const Rare<config::HeaderChanges>& changes) {
   return HeaderRules(*changes);
 }
 
+void compile_body_rules(const config::Config& whole, const config::Route& route, Rare<BodyRules>& rules) {
+  if (route.buffering == config::Buffering::kRequest) rules.change().stored = true;
+  const auto& mirror = *route.mirror;
+  if (mirror.percent > 0) rules.change().mirror = MirrorRule{upstream_index(whole, mirror.upstream), mirror.percent};
+}
+
 /// A route's own rules stand in place of the site's.
 void compile_compress(const config::Site& site, CompiledSite& compiled) {
   using Compress = CompiledRoute::Compress;
@@ -118,6 +124,8 @@ CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& r
     timeouts.connect = own.connect.value_or(timeouts.connect);
     timeouts.first_byte = own.first_byte.value_or(timeouts.first_byte);
     timeouts.idle = own.idle.value_or(timeouts.idle);
+    compile_body_rules(whole, route, body_rules);
+    has_body_rules = static_cast<bool>(body_rules);
   } else if (const auto* settings = std::get_if<Rare<config::Static>>(&route.action)) {
     action = Action::kStatic;
     files = std::make_unique<const StaticFiles>(**settings);

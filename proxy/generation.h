@@ -60,6 +60,18 @@ struct FixedAnswer {
   HeaderRules headers;
 };
 
+/// Where copies of requests go, and how many.
+struct MirrorRule {
+  std::uint32_t upstream = 0;  ///< index in config.upstreams
+  double percent = 0;
+};
+
+/// What a route does with requests' bodies but stream them.
+struct BodyRules {
+  bool stored = false;  ///< all of it is taken before the upstream is asked
+  std::optional<MirrorRule> mirror;
+};
+
 /// As config::Route, small: there may be a hundred thousand. What each request looks at lies on two cache lines, so
 /// that config::Route, which most likely is in no cache, is left alone.
 struct alignas(64) CompiledRoute {
@@ -83,9 +95,11 @@ struct alignas(64) CompiledRoute {
   std::uint8_t rollout_class = 0;  ///< of a proxy: which of those that use the upstream; observe::kMostRouteClasses
   bool gated = false;           ///< CompiledSite::gates has one for it
   std::uint16_t limit_set = 0;  ///< of Generation::limit_sets, from 1 on; 0: none
+  bool has_body_rules = false;  ///< on those two lines, where body_rules are not
   std::string name;
   config::UpstreamTimeouts timeouts;  ///< of a proxy: the route's over the upstream's
   Rare<FixedAnswer> answer;           ///< of a redirect or a respond
+  Rare<BodyRules> body_rules;         ///< of a proxy
 };
 
 class ErrorPages;

@@ -213,7 +213,7 @@ Instance::Instance(std::string config_file, config::Config config)
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{access_log_, metrics_, monitor_, connections_, tickets_, limits_, passwords_},
+      shared_{access_log_, metrics_, monitor_, connections_, tickets_, limits_, passwords_, bodies_},
       metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
@@ -479,6 +479,7 @@ observe::Exposition Instance::exposition() {
   figures.reloads_refused = reloads_refused_;
   figures.requests_in_flight = this->figures().in_flight;
   figures.rate_limit_store_errors = limits_.failures();
+  figures.stored_body_bytes = bodies_.used();
   figures.access_log_dropped = access_log_.dropped();
   figures.workers = workers_.size();
   if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());

@@ -119,6 +119,7 @@ class Instance {
   std::shared_ptr<tls::TicketKeys> tickets_;
   ratelimit::Stores limits_;
   auth::PasswordThreads passwords_;
+  BodyBudget bodies_;
   Shared shared_;
   BoundListeners listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -7,6 +7,7 @@
 #include "proxy/error_pages.h"
 #include "proxy/generation.h"
 #include "proxy/grpc.h"
+#include "proxy/handlers/mirror.h"
 #include "proxy/security_headers.h"
 #include "proxy/traffic_plan.h"
 #include "routing/query.h"
@@ -193,6 +194,7 @@ observe::AccessRecord Request::record(TimePoint ended) const {
   record.rate_limited = limit.limit;
   record.encoding = encoding;
   record.shielded = shielded;
+  record.mirrored = mirrored;
   if (error != nullptr) record.error = error;
   return record;
 }

@@ -25,6 +25,8 @@ class CorsPolicy;
 class FileCache;
 struct CompiledRoute;
 struct CompiledSite;
+class Shadow;
+class StoredBody;
 struct Trial;
 struct WorkerGeneration;
 using WorkerGenerationRef = boost::intrusive_ptr<WorkerGeneration>;
@@ -70,6 +72,11 @@ class Request final : public routing::Variables, public RoutePlace {
   std::shared_ptr<const Trial> trial;
   bool trial_is_new = false;  ///< it was sent to the new pool
   bool shielded = false;      ///< that failed, and another pool answered
+
+  // Of a route with body rules.
+  StoredBody* stored = nullptr;    ///< all of the body, where it was taken beforehand
+  std::unique_ptr<Shadow> shadow;  ///< its copy, while the body is still arriving
+  bool mirrored = false;           ///< a copy was sent
 
   /// The rules for its answer: the route's, or the site's; null: none.
   const CorsPolicy* cors() const;

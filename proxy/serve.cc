@@ -138,7 +138,7 @@ Task<Result<>> act(Request& request, const Surroundings& surroundings) {
   const CompiledRoute& route = *request.route;
   switch (route.action) {
     case CompiledRoute::Action::kProxy:
-      return forward(request);
+      return forward(request, surroundings);
     case CompiledRoute::Action::kStatic:
       request.path = strip_prefix(request.path, route.strip_prefix);
       if (route.files->pools() > 0) [[unlikely]]

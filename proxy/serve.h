@@ -3,7 +3,9 @@
 #pragma once
 
 #include "auth/verifier.h"
+#include "proxy/body_budget.h"
 #include "proxy/handlers/file_cache.h"
+#include "proxy/handlers/mirror.h"
 #include "proxy/maintenance.h"
 #include "proxy/request.h"
 
@@ -14,6 +16,8 @@ struct Surroundings {
   Loop& loop;
   FileCache& files;
   auth::Verifier& verifier;
+  BodyBudget& bodies;  ///< of the process
+  Mirrors& mirrors;
   int https_port;                          ///< of the first TLS listener; 0: there is none
   const Closures* closed_sites = nullptr;  ///< null: none is closed. To be looked at before the first wait
 };

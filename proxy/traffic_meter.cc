@@ -24,7 +24,9 @@ TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const 
       worker_(worker),
       generation_(generation),
       compression_(metrics.compression->of(worker)),
-      routes_(generation.series_count) {
+      stored_bodies_(metrics.stored_bodies->of(worker)),
+      routes_(generation.series_count),
+      mirrors_(generation.config.upstreams.size()) {
   for (const auto& site : generation.sites) {
     const bool guarded = site.gate != nullptr || !site.gates.empty();
     denials_.push_back(guarded ? &metrics.denials.cells(worker, {site.name}, generation.number) : nullptr);
@@ -43,6 +45,13 @@ TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const 
     first_static_pools_.push_back(static_cast<std::uint32_t>(static_pools_.size()));
     for (const auto pool : pools.split.pools) {
       static_pools_.push_back(&metrics.static_pools.cells(worker, {pools.config->name, pool}, generation.number));
+    }
+  }
+  for (const auto& site : generation.sites) {
+    for (const auto& route : site.routes) {
+      if (!route.has_body_rules || !route.body_rules->mirror) continue;
+      const auto index = route.body_rules->mirror->upstream;
+      mirrors_[index] = &metrics.mirrors.cells(worker, {generation.config.upstreams[index].name}, generation.number);
     }
   }
 }

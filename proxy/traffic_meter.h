@@ -36,6 +36,10 @@ class TrafficMeter {
   /// A request that its site does not let in; in time counted by count(), too.
   void count_denial(const Request& request, observe::Denial why);
 
+  /// What becomes of copies for this upstream; one that a route mirrors to.
+  observe::MirrorCells& mirror(std::uint32_t upstream) { return *mirrors_[upstream]; }
+  observe::StoredBodyCells& stored_bodies() { return stored_bodies_; }
+
   /// `server`: its number among all of the upstream's, in the order of the configuration.
   struct Target {
     observe::ServerCells* server;
@@ -57,12 +61,14 @@ class TrafficMeter {
   const std::size_t worker_;
   const Generation& generation_;
   observe::CompressionCells& compression_;
+  observe::StoredBodyCells& stored_bodies_;
   std::vector<observe::RouteCells*> routes_;  // by CompiledSite::first_series; null until the first request
   std::vector<observe::DenialCells*> denials_;  // by site; null for those that let everybody in
   std::vector<std::uint32_t> first_targets_;  // of each upstream
   std::vector<Target> targets_;
   std::vector<std::uint32_t> first_static_pools_;  // of each static with pools
   std::vector<observe::StaticPoolCells*> static_pools_;
+  std::vector<observe::MirrorCells*> mirrors_;  // by upstream; null where no route mirrors to it
 };
 
 /// One attempt at a server, for as long as it lives.

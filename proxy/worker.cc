@@ -32,6 +32,7 @@ Worker::Worker(std::size_t index, Shared& shared)
       verifier_(loop_, shared.passwords),
       accepting_(loop_),
       serving_(loop_),
+      mirrors_(loop_),
       housekeeping_(loop_),
       house_alarm_(loop_),
       drain_alarm_(loop_) {}
@@ -142,6 +143,13 @@ Task<> Worker::wind_down() {
     upstreams_.servers.cancel_leased();
     co_await serving_.join(loop_.now() + kBreakOffRound);
   }
+  // Nobody waits for the answer to a copy.
+  mirrors_.stop();
+  while (mirrors_.under_way() > 0) {
+    upstreams_.servers.cancel_leased();
+    auto joining = mirrors_.join(loop_.now() + kBreakOffRound);
+    co_await joining;
+  }
   co_await upstreams_.servers.stop();
   shared_.monitor.unsubscribe(loop_);
   if (names_) names_->cancel();
@@ -243,7 +251,8 @@ Task<> Worker::answer(http::Exchange& exchange, const http::Rejection* rejection
   const BusyConnection busy(exchange);
   Request request(exchange, generation_.get());
   request.files = &files_;
-  const Surroundings surroundings{loop_, files_, verifier_, https_port_, closed_sites_.get()};
+  const Surroundings surroundings{
+      loop_, files_, verifier_, shared_.bodies, mirrors_, https_port_, closed_sites_.get()};
   bool failed = false;
   try {
     if (rejection == nullptr) {

@@ -17,10 +17,12 @@
 #include "observe/access_log.h"
 #include "observe/metrics.h"
 #include "proxy/acceptor.h"
+#include "proxy/body_budget.h"
 #include "proxy/connection.h"
 #include "proxy/connection_count.h"
 #include "proxy/generation.h"
 #include "proxy/handlers/file_cache.h"
+#include "proxy/handlers/mirror.h"
 #include "proxy/listener_sockets.h"
 #include "proxy/maintenance.h"
 #include "upstream/name_resolver.h"
@@ -37,6 +39,7 @@ struct Shared {
   std::shared_ptr<tls::TicketKeys> tickets;
   ratelimit::Stores& limits;
   auth::PasswordThreads& passwords;
+  BodyBudget& bodies;
 };
 
 class Worker final : private http::Handler, private Acceptor::Sink {
@@ -111,6 +114,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   ConnectionList connections_;
   TaskGroup accepting_;
   TaskGroup serving_;
+  Mirrors mirrors_;
   TaskGroup housekeeping_;
   Event house_alarm_;
   Event drain_alarm_;

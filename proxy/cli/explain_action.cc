@@ -14,6 +14,7 @@
 #include "proxy/cli/explain_headers.h"
 #include "proxy/cli/explain_static.h"
 #include "proxy/handlers/answers.h"
+#include "proxy/handlers/mirror.h"
 #include "proxy/limits.h"
 
 namespace headgate::cli {
@@ -92,6 +93,19 @@ void print_rollout(const config::Upstream& upstream, const Question& question) {
                             (shielded ? "what fails there is answered by the old one" : "not shielded"));
 }
 
+/// What becomes of the request's body but streaming, and who else gets it.
+void print_body_rules(const config::Config& config, const config::Route& route) {
+  if (route.buffering == config::Buffering::kRequest) {
+    print_line("body", "taken whole before the upstream is asked, with Content-Length; beyond " +
+                           config::size_text(config.limits.body_memory) + " in a file in " + config.state_dir);
+  }
+  if (route.mirror->percent > 0) {
+    print_line("mirror",
+               fmt::format("{:g} % of requests also to upstream {}, with {}: 1; bodies up to {}", route.mirror->percent,
+                           route.mirror->upstream, proxy::kMirrorField, config::size_text(proxy::BodyCopy::kMax)));
+  }
+}
+
 void print_changes(std::string_view name, const char* whose, const config::HeaderChanges& changes,
                    const Question& question) {
   const auto from_template = [&](const std::string& text) {
@@ -132,6 +146,7 @@ void explain_proxy(const config::Config& config, const config::Route& route, con
   print_line("request", "X-Forwarded-For ends with " + question.peer.to_string() +
                             ", X-Forwarded-Proto: " + question.scheme() + ", X-Forwarded-Host, X-Request-Id");
   print_changes("request", "route", changes, question);
+  print_body_rules(config, route);
 }
 
 /// The rule in words, and whose count this request would be.

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "proxy/grpc.h"
+#include "proxy/handlers/mirror.h"
+#include "proxy/handlers/stored_body.h"
 #include "proxy/handlers/tunnel.h"
 #include "proxy/handlers/upstream_head.h"
 
@@ -106,13 +108,14 @@ Task<Attempt::Result> Attempt::run() {
     result.verdict = Verdict::kDeclined;
     result.status = (*head)->status;
   } else if ((*head)->status == 101) {
+    forget_body();
     co_await switch_protocols(**head);
   } else if (auto page = error_page_for_upstream(request_, (*head)->status)) {
     auto replacing = replace(**head, *std::move(page));
     co_await replacing;
   } else {
     // Failures after the head are broken off here: nothing is left to answer then.
-    retrying_.body.drop();
+    forget_body();
     if (const auto kept = (*head)->fields.get(http::FieldId::kKeepAlive)) lease_.told_keep_alive(*kept);
     remove_hop_by_hop((*head)->fields, false);
     const bool call = is_answered_call(request_, **head);
@@ -142,7 +145,14 @@ void Attempt::begin_request() {
 
 /// Nothing of the request is missing that would have to be sent again.
 bool Attempt::is_whole() const {
+  if (request_.stored != nullptr) return true;
   return !exchange_.has_body() || exchange_.body_bytes() == retrying_.body.size();
+}
+
+/// It has its answer, and will not be sent again.
+void Attempt::forget_body() {
+  retrying_.body.drop();
+  if (request_.stored != nullptr && !uploading_) request_.stored->drop();
 }
 
 /// A client that is still sending has not said all yet: what the origin says to the first part is its answer.
@@ -176,8 +186,10 @@ Attempt::Result Attempt::judge(const Error& error) {
 Task<> Attempt::upload() {
   uploading_ = true;
   // The origin may have answered without wanting the rest: a failure of its side is the reader's to judge.
-  co_await send_body();
+  auto sending = request_.stored == nullptr ? send_body() : send_stored();
+  co_await sending;
   uploading_ = false;
+  if (request_.shadow && exchange_.body_finished()) Mirrors::send(request_);
   // Who waits for the answer without a limit, because the request was still on its way, begins to count now.
   origin_.interrupt_read();
 }
@@ -201,6 +213,7 @@ Task<headgate::Result<>> Attempt::send_body() {
       co_return piece.error();
     }
     if (lease_.shared() || retrying_.keep_body) retrying_.body.add(*piece);
+    if (request_.shadow) request_.shadow->add(*piece);
     const bool last = exchange_.body_finished() && exchange_.trailers().empty();
     if (!piece->empty() || last) {
       const auto sent = co_await origin_.write(*piece, last);
@@ -210,6 +223,29 @@ Task<headgate::Result<>> Attempt::send_body() {
     if (exchange_.body_finished()) co_return co_await origin_.finish(&exchange_.trailers());
     if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
   }
+}
+
+Task<headgate::Result<>> Attempt::send_stored() {
+  StoredBody& body = *request_.stored;
+  if (!body.in_file()) {
+    auto writing = origin_.write(body.bytes(), true);
+    co_return co_await writing;
+  }
+  const Buffer block = exchange_.loop().buffers().take(BufferPool::kLarge);
+  std::uint64_t offset = 0;
+  for (unsigned pieces = 1; offset < body.size(); ++pieces) {
+    const auto piece = body.read(offset, {block.data(), block.size()});
+    if (!piece) {
+      fail_client(piece.error());  // not its fault, but its request cannot be sent
+      co_return piece.error();
+    }
+    offset += piece->size();
+    auto writing = origin_.write(*piece, offset == body.size());
+    const auto sent = co_await writing;
+    if (!sent) co_return sent.error();
+    if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
+  }
+  co_return headgate::Result<>();
 }
 
 Task<> Attempt::end_upload() {

@@ -65,6 +65,7 @@ class Attempt : private http::Exchange::Onlooker {
   // the request's body, beside everything else
   Task<> upload();
   Task<headgate::Result<>> send_body();
+  Task<headgate::Result<>> send_stored();
 
   // the answer
   Task<headgate::Result<http::ResponseHead*>> await_head();
@@ -87,6 +88,7 @@ class Attempt : private http::Exchange::Onlooker {
 
   bool declined(int status);
   bool is_whole() const;
+  void forget_body();
   Result judge(const Error& error);
   Task<> end_upload();
 

@@ -9,8 +9,11 @@
 #include "proxy/generation.h"
 #include "proxy/handlers/affinity.h"
 #include "proxy/handlers/attempt.h"
+#include "proxy/handlers/mirror.h"
 #include "proxy/handlers/pool_choice.h"
+#include "proxy/handlers/stored_body.h"
 #include "proxy/handlers/trial_count.h"
+#include "proxy/serve.h"
 
 namespace headgate::proxy {
 namespace {
@@ -25,7 +28,15 @@ constexpr Duration kPatience = std::chrono::seconds(1);
 
 constexpr Error kNoServer{Errc::kUnavailable, Side::kInternal, "no_healthy_server"};
 constexpr Error kServersBusy{Errc::kUnavailable, Side::kInternal, "servers_busy"};
+constexpr Error kBodyTooLarge{Errc::kTooLarge, Side::kDownstream, "body_too_large"};
 constexpr Error kOutOfTime{Errc::kTimeout, Side::kInternal, "grpc_timeout"};
+
+/// By what it declares.
+bool is_too_large(const Request& request) {
+  const auto& head = request.exchange.request;
+  const std::uint64_t most = request.route->max_body;
+  return head.body == http::BodyKind::kLength && most != 0 && head.content_length > most;
+}
 
 /// What the client is told of a failure before the answer has begun.
 Task<Result<>> respond_failure(Request& request, const Error& error) {
@@ -264,9 +275,8 @@ Task<Result<>> deliver(Request& request, upstream::Upstream& upstream, std::size
   co_return co_await respond_failure(request, error);
 }
 
-}  // namespace
-
-Task<Result<>> forward(Request& request) {
+/// Chooses the pool, and has it answer.
+Task<Result<>> forward_now(Request& request) {
   const auto& route = *request.route;
   auto& upstream = *request.generation->upstreams[route.upstream];
   request.upstream = upstream.config().name;
@@ -278,11 +288,53 @@ Task<Result<>> forward(Request& request) {
       request.generation->meter.target(route.upstream, upstream.first_server(pool)).pool->spilled.add(1);
   }
   request.pool = upstream.pool(pool).name();
-  const auto& head = request.exchange.request;
-  if (head.body == http::BodyKind::kLength && route.max_body != 0 && head.content_length > route.max_body) {
-    return respond_failure(request, {Errc::kTooLarge, Side::kDownstream, "body_too_large"});
-  }
+  if (is_too_large(request)) return respond_failure(request, kBodyTooLarge);
   return deliver(request, upstream, pool);
+}
+
+/// Why the body could not be stored: the client's failure, or ours.
+Task<Result<>> respond_unstored(Request& request, const Error& error) {
+  if (error.side == Side::kDownstream) return respond_failure(request, error);
+  const int status = error.code == Errc::kTooLarge ? 507 : error.code == Errc::kUnavailable ? 503 : 500;
+  return request.respond_error(status, error.reason);
+}
+
+/// Upgrades have no body, so nothing is taken of them.
+Task<Result<>> forward_by_rules(Request& request, const Surroundings& surroundings) {
+  auto& exchange = request.exchange;
+  const auto& config = request.generation->shared->config;
+  const BodyRules& rules = *request.route->body_rules;
+  std::optional<StoredBody> stored;
+  if (rules.stored && exchange.has_body()) {
+    const StoredBody::Rules bounds{config.limits.body_memory, config.limits.body_buffers, config.state_dir};
+    stored.emplace(exchange.loop().buffers(), surroundings.bodies, bounds);
+    auto taking = take_body(exchange, *stored);
+    const auto taken = co_await taking;
+    if (!taken) {
+      auto refusing = respond_unstored(request, taken.error());
+      co_return co_await refusing;
+    }
+    auto& cells = request.generation->meter.stored_bodies();
+    (stored->in_file() ? cells.in_file : cells.in_memory).add(1);
+    request.stored = &*stored;
+  }
+  if (rules.mirror) request.shadow = surroundings.mirrors.copy(request, *rules.mirror);
+  if (request.shadow && stored) request.shadow->add(*stored);
+  auto forwarding = forward_now(request);
+  forwarding.start();
+  // The copy comes after what it is a copy of; with a body that streams, once all of it has passed.
+  if (stored || !exchange.has_body()) Mirrors::send(request);
+  const auto result = co_await forwarding;
+  request.stored = nullptr;
+  co_return result;
+}
+
+}  // namespace
+
+Task<Result<>> forward(Request& request, const Surroundings& surroundings) {
+  if (request.route->has_body_rules) [[unlikely]]
+    return forward_by_rules(request, surroundings);
+  return forward_now(request);
 }
 
 }  // namespace headgate::proxy

@@ -6,9 +6,12 @@
 
 namespace headgate::proxy {
 
+struct Surroundings;
+
 /// Leases a connection, sends, answers. A request that cannot have reached the application (nothing connected, or a
 /// kept connection that the origin had closed) is sent again; whatever else fails before the answer has begun becomes
-/// 502, 503 or 504 with its reason in request.error, and after it breaks the answer off.
-Task<Result<>> forward(Request& request);
+/// 502, 503 or 504 with its reason in request.error, and after it breaks the answer off. Where the route says so the
+/// body is taken whole beforehand, or another upstream gets a copy.
+Task<Result<>> forward(Request& request, const Surroundings& surroundings);
 
 }  // namespace headgate::proxy

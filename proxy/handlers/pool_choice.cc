@@ -116,6 +116,15 @@ std::optional<std::size_t> PoolChoice::other(const Trial& trial) {
 PoolChoice::Chosen PoolChoice::draw(Request& request) {
   const auto usable_pools = usable();
   if (rules_.split_by == config::SplitBy::kClient) return by_client(request, usable_pools);
+  return draw_anew(usable_pools);
+}
+
+std::size_t PoolChoice::draw_for_nobody() {
+  follow();
+  return draw_anew(usable()).pool;
+}
+
+PoolChoice::Chosen PoolChoice::draw_anew(routing::Split::Usable usable_pools) {
   drawn_ += 0x9e3779b97f4a7c15;
   const auto choice = plan_->split.choose(routing::Point(mix(drawn_)), usable_pools);
   if (!choice || pools_[choice->pool] == kNone) return {};

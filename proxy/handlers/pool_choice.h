@@ -28,6 +28,8 @@ class PoolChoice {
   };
   /// Fills request.split_cookie when the client is to be given one, and request.trial when it counts in a rollout.
   Chosen choose(Request& request);
+  /// For a copy of a request, whose answer nobody gets: drawn anew each time, by the weights alone.
+  std::size_t draw_for_nobody();
   /// One of those that a rollout's new pool is compared with, which is well.
   std::optional<std::size_t> other(const Trial& trial);
 
@@ -36,6 +38,7 @@ class PoolChoice {
   virtual bool well(std::size_t pool) = 0;
 
   Chosen draw(Request& request);
+  Chosen draw_anew(routing::Split::Usable usable);
   void join_trial(Request& request, std::size_t pool) const;
   void follow();
   routing::Split::Usable usable();

@@ -7,6 +7,7 @@
 #include "proxy/generation.h"
 #include "proxy/grpc.h"
 #include "proxy/handlers/answers.h"
+#include "proxy/handlers/stored_body.h"
 
 namespace headgate::proxy {
 namespace {
@@ -144,6 +145,10 @@ http::RequestHead upstream_request(Request& request) {
   out.authority = head.authority;
   out.body = head.body;
   out.content_length = head.content_length;
+  if (request.stored != nullptr) {
+    out.body = http::BodyKind::kLength;
+    out.content_length = request.stored->size();
+  }
   out.takes_trailers = head.fields.list_contains(FieldId::kTe, "trailers");
   // h2c would turn the connection into a second front door, past every route's rules.
   if (!http::list_has(head.upgrade, "h2c")) out.upgrade = head.upgrade;

@@ -213,7 +213,7 @@ class Edge {
     access_log_.emplace(generation_->config.access_log);
     shared_.emplace(
         Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>(), limits_,
-                           passwords_});
+               passwords_, bodies_});
     listeners_ = bind_listeners(generation_->config.listeners, {}, 1);
     worker_ = std::make_unique<Worker>(0, *shared_);
     worker_->start(generation_, listeners_);
@@ -228,6 +228,7 @@ class Edge {
   Worker& worker() { return *worker_; }
   const observe::Metrics& metrics() const { return metrics_; }
   ConnectionCount& connections() { return connections_; }
+  const BodyBudget& bodies() const { return bodies_; }
   Traffic& traffic() { return traffic_; }
 
   /// One request on a connection of its own.
@@ -264,6 +265,7 @@ class Edge {
   ConnectionCount connections_;
   ratelimit::Stores limits_;
   auth::PasswordThreads passwords_;
+  BodyBudget bodies_;
   std::shared_ptr<const Generation> generation_;
   std::optional<observe::AccessLog> access_log_;
   std::optional<Shared> shared_;
