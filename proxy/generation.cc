@@ -67,10 +67,11 @@ Rare<HeaderRules> compile(const Rare<config::HeaderChanges>& changes) {
   return HeaderRules(*changes);
 }
 
-void compile_body_rules(const config::Config& whole, const config::Route& route, Rare<BodyRules>& rules) {
-  if (route.buffering == config::Buffering::kRequest) rules.change().stored = true;
+void compile_body_rules(const config::Config& whole, const config::Route& route, Rare<ActionRules>& rules) {
+  if (route.buffering == config::Buffering::kRequest) rules.change().bodies.stored = true;
   const auto& mirror = *route.mirror;
-  if (mirror.percent > 0) rules.change().mirror = MirrorRule{upstream_index(whole, mirror.upstream), mirror.percent};
+  if (mirror.percent > 0)
+    rules.change().bodies.mirror = MirrorRule{upstream_index(whole, mirror.upstream), mirror.percent};
 }
 
 /// A route's own rules stand in place of the site's.
@@ -124,18 +125,18 @@ CompiledRoute::CompiledRoute(const config::Config& whole, const config::Route& r
     timeouts.connect = own.connect.value_or(timeouts.connect);
     timeouts.first_byte = own.first_byte.value_or(timeouts.first_byte);
     timeouts.idle = own.idle.value_or(timeouts.idle);
-    compile_body_rules(whole, route, body_rules);
-    has_body_rules = static_cast<bool>(body_rules);
+    compile_body_rules(whole, route, rules);
+    has_body_rules = static_cast<bool>(rules);
   } else if (const auto* settings = std::get_if<Rare<config::Static>>(&route.action)) {
     action = Action::kStatic;
     files = std::make_unique<const StaticFiles>(**settings);
   } else if (const auto* redirect = std::get_if<config::Redirect>(&route.action)) {
     action = Action::kRedirect;
-    answer = FixedAnswer{redirect->status, compile(redirect->to), {}};
+    rules.change().answer = FixedAnswer{redirect->status, compile(redirect->to), {}};
   } else if (const auto* respond = std::get_if<config::Respond>(&route.action)) {
     action = Action::kRespond;
-    answer = FixedAnswer{respond->status, compile(respond->body), {}};
-    answer.change().headers.set = compile(respond->headers);
+    rules.change().answer = FixedAnswer{respond->status, compile(respond->body), {}};
+    rules.change().answer.headers.set = compile(respond->headers);
   }
 }
 

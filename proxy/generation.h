@@ -72,6 +72,12 @@ struct BodyRules {
   std::optional<MirrorRule> mirror;
 };
 
+/// What few actions have, or need only once.
+struct ActionRules {
+  FixedAnswer answer;  ///< of a redirect or a respond
+  BodyRules bodies;    ///< of a proxy
+};
+
 /// As config::Route, small: there may be a hundred thousand. What each request looks at lies on two cache lines, so
 /// that config::Route, which most likely is in no cache, is left alone.
 struct alignas(64) CompiledRoute {
@@ -86,20 +92,16 @@ struct alignas(64) CompiledRoute {
   std::unique_ptr<const StaticFiles> files;  ///< of a static
   /// Of a proxy: index in config.upstreams. Of a static with pools: in Generation::static_pools.
   std::uint32_t upstream = 0;
-  Action action = Action::kNone;
-  enum class Compress : std::uint8_t {
-    kOff,
-    kSite,
-    kOwn
-  } compress = Compress::kOff;  ///< whose rules; compress_rules()
-  std::uint8_t rollout_class = 0;  ///< of a proxy: which of those that use the upstream; observe::kMostRouteClasses
-  bool gated = false;           ///< CompiledSite::gates has one for it
-  std::uint16_t limit_set = 0;  ///< of Generation::limit_sets, from 1 on; 0: none
-  bool has_body_rules = false;  ///< on those two lines, where body_rules are not
+  Action action : 3 = Action::kNone;
+  enum class Compress : std::uint8_t { kOff, kSite, kOwn };
+  Compress compress : 2 = Compress::kOff;  ///< whose rules; compress_rules()
+  bool gated : 1 = false;                  ///< CompiledSite::gates has one for it
+  bool has_body_rules : 1 = false;         ///< on those two lines, where they are not
+  std::uint8_t rollout_class = 0;          ///< of a proxy: which of those that use the upstream
+  std::uint16_t limit_set = 0;             ///< of Generation::limit_sets, from 1 on; 0: none
   std::string name;
   config::UpstreamTimeouts timeouts;  ///< of a proxy: the route's over the upstream's
-  Rare<FixedAnswer> answer;           ///< of a redirect or a respond
-  Rare<BodyRules> body_rules;         ///< of a proxy
+  Rare<ActionRules> rules;
 };
 
 class ErrorPages;

@@ -49,8 +49,8 @@ TrafficMeter::TrafficMeter(observe::Metrics& metrics, std::size_t worker, const 
   }
   for (const auto& site : generation.sites) {
     for (const auto& route : site.routes) {
-      if (!route.has_body_rules || !route.body_rules->mirror) continue;
-      const auto index = route.body_rules->mirror->upstream;
+      if (!route.has_body_rules || !route.rules->bodies.mirror) continue;
+      const auto index = route.rules->bodies.mirror->upstream;
       mirrors_[index] = &metrics.mirrors.cells(worker, {generation.config.upstreams[index].name}, generation.number);
     }
   }

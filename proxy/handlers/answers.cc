@@ -41,7 +41,7 @@ std::string_view as_url(std::string_view text, Arena& arena) {
 }  // namespace
 
 Task<Result<>> respond_redirect(Request& request) {
-  const FixedAnswer& answer = *request.route->answer;
+  const FixedAnswer& answer = request.route->rules->answer;
   http::ResponseHead head;
   head.status = answer.status;
   const auto target = answer.text.expand(UrlVariables(request));
@@ -50,7 +50,7 @@ Task<Result<>> respond_redirect(Request& request) {
 }
 
 Task<Result<>> respond_fixed(Request& request) {
-  const FixedAnswer& answer = *request.route->answer;
+  const FixedAnswer& answer = request.route->rules->answer;
   http::ResponseHead head;
   head.status = answer.status;
   const auto body = request.exchange.arena().copy(answer.text.expand(request));

@@ -303,7 +303,7 @@ Task<Result<>> respond_unstored(Request& request, const Error& error) {
 Task<Result<>> forward_by_rules(Request& request, const Surroundings& surroundings) {
   auto& exchange = request.exchange;
   const auto& config = request.generation->shared->config;
-  const BodyRules& rules = *request.route->body_rules;
+  const BodyRules& rules = request.route->rules->bodies;
   std::optional<StoredBody> stored;
   if (rules.stored && exchange.has_body()) {
     const StoredBody::Rules bounds{config.limits.body_memory, config.limits.body_buffers, config.state_dir};
