@@ -6,6 +6,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 option(HEADGATE_LTO "Link-time optimisation" OFF)
 option(HEADGATE_FUZZ "Build only the fuzz targets (needs clang)" OFF)
+option(HEADGATE_UNIT_TESTS "Build the unit tests and replay the fuzz corpora" ON)
 option(HEADGATE_WERROR "Treat warnings as errors" ON)
 set(HEADGATE_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=")
 
@@ -16,19 +17,26 @@ if(HEADGATE_CCACHE)
 endif()
 
 if(HEADGATE_LTO)
-  # Objects carry ordinary code as well, so that the tests, of which there are many, link without this.
+  # Where there are unit tests, which are many, objects carry ordinary code as well, so that those link without this.
+  set(headgate_fat -fno-fat-lto-objects)
+  if(HEADGATE_UNIT_TESTS)
+    set(headgate_fat -ffat-lto-objects)
+  endif()
   foreach(language C CXX)
     if(CMAKE_${language}_COMPILER_ID STREQUAL GNU)
-      set(CMAKE_${language}_COMPILE_OPTIONS_IPO -flto=auto -ffat-lto-objects)
+      set(CMAKE_${language}_COMPILE_OPTIONS_IPO -flto=auto ${headgate_fat})
       set(CMAKE_${language}_LINK_OPTIONS_IPO -flto=auto)
     endif()
   endforeach()
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 
-# headgate_without_lto(TARGET): links it from the objects' ordinary code.
+# headgate_without_lto(TARGET): links it from the objects' ordinary code, where they have it.
 function(headgate_without_lto target)
   set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+  if(NOT HEADGATE_UNIT_TESTS)
+    return()  # objects have no other code
+  endif()
   target_link_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-lto>)
 endfunction()
 
@@ -69,9 +77,13 @@ function(headgate_library name)
 endfunction()
 
 # headgate_test(NAME LABEL label SOURCES ... LINKS ...): one GoogleTest program, each of its tests known to CTest.
-# The tests' own code is not optimised, which takes most of its time to build away; what they test is.
+# The tests' own code is not optimised, which takes most of its time to build away; what they test is. What has the label
+# unit is left out without HEADGATE_UNIT_TESTS.
 function(headgate_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINKS" ${ARGN})
+  if(ARG_LABEL STREQUAL unit AND NOT HEADGATE_UNIT_TESTS)
+    return()
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_compile_options(${name} PRIVATE ${HEADGATE_WARNINGS} -O0)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)

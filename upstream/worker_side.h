@@ -27,13 +27,7 @@ class Changes {
     for (auto& waiter : waiters_) waiter.woken.set();
   }
   /// The next one.
-  Task<Wake> next(TimePoint deadline) {
-    Waiter waiter(loop_);
-    waiters_.push_back(waiter);
-    const Wake wake = co_await waiter.woken.wait(deadline);
-    waiters_.erase(waiters_.iterator_to(waiter));
-    co_return wake;
-  }
+  Task<Wake> next(TimePoint deadline);
   /// Who waits for it. Bounded by whoever lets them wait.
   std::size_t waiting() const { return waiters_.size(); }
 

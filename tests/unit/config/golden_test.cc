@@ -65,7 +65,8 @@ TEST_P(Golden, HasTheExpectedDiagnostics) {
   const std::string text = dump(loaded.config);
   const Loaded again = load_text(text, "/elsewhere/dump.yaml", {});
   EXPECT_TRUE(again.errors.empty()) << render(again);
-  EXPECT_EQ(again.not_available.empty(), loaded.not_available.empty()) << render(again);
+  // Not the other way round: a dump leaves out what is both unavailable and the default.
+  EXPECT_TRUE(again.not_available.empty() || !loaded.not_available.empty()) << render(again);
   EXPECT_EQ(dump(again.config), text);
 }
 
