@@ -47,7 +47,7 @@ upstream api
   pool green: none
     127.0.0.1:3                        drained  unchecked                             0               0          1         drained by an operator; override of the file
 
-overrides without effect: the configuration has no such server
+overrides without effect: the configuration has no such server or site
   upstream old, server 127.0.0.1:9: drained
 )");
 }

@@ -84,8 +84,8 @@ class Echo final : public Variables {
   void append(const Variable& variable, std::string& out) const override {
     using Kind = Variable::Kind;
     static constexpr std::string_view kNames[] = {
-        "remote_addr", "host",        "scheme",     "method", "uri",  "request_uri", "query",  "arg",    "http",
-        "cookie",      "server_port", "request_id", "tls",    "pool", "upstream",    "status", "capture"};
+        "remote_addr", "host",        "scheme",     "method", "uri",  "request_uri", "query",  "arg",  "http",
+        "cookie",      "server_port", "request_id", "tls",    "pool", "upstream",    "status", "user", "capture"};
     out += "<";
     out += kNames[static_cast<std::size_t>(variable.kind)];
     if (!variable.name.empty()) out += " " + variable.name;

@@ -54,9 +54,9 @@ TEST(Template, ExamplesOfTheContract) {
 TEST(Template, EveryVariable) {
   EXPECT_EQ(
       expanded("$remote_addr $host $scheme $method $uri $request_uri $query $arg_a $http_a $cookie_a $server_port "
-               "$request_id $tls_version $pool $upstream_addr $status $9"),
+               "$request_id $tls_version $pool $upstream_addr $status $remote_user $9"),
       "<remote_addr> <host> <scheme> <method> <uri> <request_uri> <query> <arg a> <http a> <cookie a> <server_port> "
-      "<request_id> <tls> <pool> <upstream> <status> <capture 9>");
+      "<request_id> <tls> <pool> <upstream> <status> <user> <capture 9>");
 }
 
 TEST(Template, ANameEndsWhereItsLettersEnd) {
