@@ -16,7 +16,7 @@ constexpr Key kSiteKeys[] = {
     {"cors", "mapping", "", "Cross-origin rules of all its routes but those with rules of their own."},
     {"compress", "off | on | mapping", "off", "Compress answers on their way. on: with the defaults of its keys."},
     {"error_pages", "mapping of statuses to paths", "{}",
-     "A path of this site for a status (404) or a class of them (4xx, 5xx), served from files by its own routes."},
+     "A path of this site for a status (404) or a class of them (4xx, 5xx): of its routes, from files or a respond."},
     {"error_pages_intercept", "boolean", "false", "error_pages also stand for errors that an upstream answers with."},
     {"maintenance", "mapping", "", "What holds while `headgate maintenance on` has closed the site."},
     {"access", "mapping or off", "", "Who may, by address. A route's own stands in place of it."},

@@ -25,6 +25,17 @@ bool takes_page(const Request& request) {
                            fields.list_contains(FieldId::kAccept, "text/html"));
 }
 
+Task<Result<>> respond_answer(Request& request, http::ResponseHead& head, const FixedAnswer& answer) {
+  for (const auto& [name, value] : answer.headers.set) head.fields.set(name, request.expand(value));
+  if (!head.fields.has(FieldId::kContentType)) {
+    head.fields.add(FieldId::kContentType, "Content-Type", "text/plain; charset=utf-8");
+  }
+  if (!head.fields.has(FieldId::kCacheControl)) head.fields.add(FieldId::kCacheControl, "Cache-Control", "no-store");
+  const auto body = request.exchange.arena().copy(answer.text.expand(request));
+  head.content_length = body.size();
+  return request.respond(head, body);
+}
+
 /// The file stays while its bytes are on their way.
 Task<Result<>> hold([[maybe_unused]] FileRef file, Task<Result<>> sending) {
   co_return co_await sending;
@@ -57,8 +68,10 @@ std::optional<std::size_t> route_of_page(const config::Config& config, const rou
   routing::Captures captures;
   const auto route = routes.find_route(site, {"GET", path, {}, &none, {}}, captures);
   if (route == routing::RouteTable::kNone || routes.has_rewrite(site, route)) return std::nullopt;
-  if (!std::holds_alternative<Rare<config::Static>>(config.sites[site].routes[route].action)) return std::nullopt;
-  return route;
+  const auto& action = config.sites[site].routes[route].action;
+  const auto* const answer = std::get_if<config::Respond>(&action);
+  const bool has_page = std::holds_alternative<Rare<config::Static>>(action) || (answer && !answer->body.empty());
+  return has_page ? std::optional(route) : std::nullopt;
 }
 
 std::vector<config::Diagnostic> lost_error_pages(const config::Config& config, const routing::RouteTable& routes) {
@@ -66,8 +79,8 @@ std::vector<config::Diagnostic> lost_error_pages(const config::Config& config, c
   for (std::size_t i = 0; i < config.sites.size(); ++i) {
     for (const auto& page : config.sites[i].error_pages) {
       if (route_of_page(config, routes, i, page.path)) continue;
-      lost.push_back({page.position, "sites[" + std::to_string(i) + "].error_pages: no route of the site serves " +
-                                         page.path + " from files"});
+      lost.push_back({page.position, "sites[" + std::to_string(i) + "].error_pages: no route of the site has " +
+                                         page.path + ", from files or as a respond with a body"});
     }
   }
   return lost;
@@ -75,10 +88,11 @@ std::vector<config::Diagnostic> lost_error_pages(const config::Config& config, c
 
 // --- when a request has failed --------------------------------------------------------------------------------------
 
-std::optional<ErrorPageFile> error_page(const Request& request, int status) {
+std::optional<ErrorPage> error_page(const Request& request, int status) {
   if (request.site == nullptr || !request.site->error_pages || request.files == nullptr) return std::nullopt;
   const auto* const page = request.site->error_pages->find(status);
   if (page == nullptr || !takes_page(request)) return std::nullopt;
+  if (page->answer != nullptr) return ErrorPage{{}, nullptr, page->answer};
   // Neither conditions nor ranges: those were meant for something else.
   http::Fields fields;
   for (const auto& field : request.exchange.request.fields) {
@@ -94,20 +108,21 @@ std::optional<ErrorPageFile> error_page(const Request& request, int status) {
     StaticPlan plan = page->files->plan(question, *request.files);
     // Another file than that is a fallback, such as an application's index.html, and no error page.
     const bool found = plan.kind == StaticPlan::Kind::kFile && plan.status == 200 && plan.file->path == page->path;
-    if (found && plan.representation->in_memory) return ErrorPageFile{std::move(plan.file), plan.representation};
+    if (found && plan.representation->in_memory) return ErrorPage{std::move(plan.file), plan.representation, nullptr};
   }
   return std::nullopt;
 }
 
-std::optional<ErrorPageFile> error_page_for_upstream(const Request& request, int status) {
+std::optional<ErrorPage> error_page_for_upstream(const Request& request, int status) {
   if (status < 400 || request.site == nullptr || !request.site->error_pages) return std::nullopt;
   if (!request.site->error_pages->intercept) return std::nullopt;
   return error_page(request, status);
 }
 
-Task<Result<>> respond_page(Request& request, http::ResponseHead& head, ErrorPageFile page) {
+Task<Result<>> respond_page(Request& request, http::ResponseHead& head, ErrorPage page) {
   for (const auto id : kContentFields) head.fields.remove(id);
   for (const auto name : kMoreContentFields) head.fields.remove(name);
+  if (page.answer != nullptr) return respond_answer(request, head, *page.answer);
   head.fields.add(FieldId::kContentType, "Content-Type", page.file->content_type);
   if (page.representation->coding != http::Coding::kIdentity) {
     head.fields.add(FieldId::kContentEncoding, "Content-Encoding", http::to_string(page.representation->coding));

@@ -281,7 +281,9 @@ void Generation::find_error_pages() {
     pages->intercept = config.sites[i].error_pages_intercept;
     for (const auto& page : config.sites[i].error_pages) {
       const auto& route = sites[i].routes[*route_of_page(config, routes, i, page.path)];
-      pages->add({page.status, route.files.get(), std::string(proxy::strip_prefix(page.path, route.strip_prefix))});
+      const auto* const answer = route.files ? nullptr : &route.rules->answer;
+      pages->add(
+          {page.status, route.files.get(), std::string(proxy::strip_prefix(page.path, route.strip_prefix)), answer});
     }
     sites[i].error_pages = std::move(pages);
   }

@@ -114,6 +114,7 @@ StaticTraffic static_traffic_of(observe::Metrics& metrics, std::string_view name
 }
 
 int status_of_upstream_failure(const Error& error) {
+  if (error.code == Errc::kInternal && error.side == Side::kInternal) return 500;
   // Only the end of shutdown_grace cancels what waits for an origin.
   if (error.code == Errc::kCancelled || error.code == Errc::kUnavailable) return 503;
   return error.code == Errc::kTimeout ? 504 : 502;

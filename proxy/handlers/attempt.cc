@@ -372,7 +372,7 @@ Task<headgate::Result<>> Attempt::download_encoded() {
 
 /// The site's page in place of an error's own content, of which what has come already is read, so that the connection
 /// can be used again.
-Task<> Attempt::replace(http::ResponseHead& head, ErrorPageFile page) {
+Task<> Attempt::replace(http::ResponseHead& head, ErrorPage page) {
   retrying_.body.drop();
   if (const auto kept = head.fields.get(http::FieldId::kKeepAlive)) lease_.told_keep_alive(*kept);
   remove_hop_by_hop(head.fields, false);

@@ -72,7 +72,7 @@ class Attempt : private http::Exchange::Onlooker {
   Task<headgate::Result<>> download();
   int failed_call(const http::Fields& head) const;
   Task<headgate::Result<>> download_encoded();
-  Task<> replace(http::ResponseHead& head, ErrorPageFile page);
+  Task<> replace(http::ResponseHead& head, ErrorPage page);
   Task<> switch_protocols(http::ResponseHead& head);
   Task<headgate::Result<std::span<const char>>> next_piece();
   Task<headgate::Result<std::span<const char>>> await_piece();

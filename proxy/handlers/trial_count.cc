@@ -11,6 +11,7 @@ using observe::Outcome;
 /// Nothing: it is not the pool's doing.
 std::optional<Outcome> outcome_of(const Error& error) {
   if (error.side == Side::kDownstream) return std::nullopt;
+  if (error.side == Side::kInternal && error.code == Errc::kInternal) return std::nullopt;
   switch (error.code) {
     case Errc::kCancelled:
       return std::nullopt;  // the program is stopping

@@ -108,17 +108,18 @@ class Pages(PagesTest):
 
     def test_a_page_that_no_route_serves_is_a_mistake(self):
         folder = self.folder()
-        text = "sites:\n  - error_pages: { 404: /pages/404.html }\n    routes: [{ path: /*, respond: { body: x } }]\n"
+        text = "sites:\n  - error_pages: { 404: /pages/404.html }\n    routes: [{ path: /*, respond: { status: 204 } }]\n"
         (folder / "h.yaml").write_text(text)
         done = run_program("check", "-c", folder / "h.yaml")
-        message = "h.yaml:2:25: sites[0].error_pages: no route of the site serves /pages/404.html from files"
+        lost = "no route of the site has /pages/404.html, from files or as a respond with a body"
+        message = f"h.yaml:2:25: sites[0].error_pages: {lost}"
         self.assertEqual(done.returncode, 1)
         self.assertIn(message, done.stdout + done.stderr)
         gate = self.gate("sites: [{ routes: [{ path: /*, respond: { body: x } }] }]\n")
         gate.write(text)
         done = gate.command("reload")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("no route of the site serves /pages/404.html from files", done.stdout + done.stderr)
+        self.assertIn(lost, done.stdout + done.stderr)
         self.assertEqual(gate.fetch("/").text, "x")
 
 

@@ -10,10 +10,10 @@ namespace {
 
 TEST(ErrorPages, TheStatusItselfGoesBeforeItsClass) {
   ErrorPages pages;
-  pages.add({5, nullptr, "/5xx"});
-  pages.add({404, nullptr, "/404"});
-  pages.add({503, nullptr, "/503"});
-  pages.add({4, nullptr, "/4xx"});
+  pages.add({5, nullptr, "/5xx", nullptr});
+  pages.add({404, nullptr, "/404", nullptr});
+  pages.add({503, nullptr, "/503", nullptr});
+  pages.add({4, nullptr, "/4xx", nullptr});
   const auto path_of = [&](int status) {
     const auto* const page = pages.find(status);
     return page == nullptr ? std::string("none") : page->path;
@@ -36,10 +36,13 @@ std::string problems(const std::string& site) {
   return text;
 }
 
-TEST(ErrorPages, MustBeFilesOfTheSite) {
+TEST(ErrorPages, MustBeOfTheSite) {
   EXPECT_EQ(problems("error_pages: { 404: /e/404.html }, routes: [{ path: /e/*, static: { root: /r } }]"), "");
   EXPECT_EQ(problems("error_pages: { 404: /e/404.html }, routes: [{ path: /e/*, proxy: 'http://127.0.0.1:1' }]"),
-            "test.yaml:1:31: sites[0].error_pages: no route of the site serves /e/404.html from files\n");
+            "test.yaml:1:31: sites[0].error_pages: no route of the site has /e/404.html, from files or as a respond with "
+            "a body\n");
+  EXPECT_EQ(problems("error_pages: { 404: /e/404.html }, routes: [{ path: /e/*, respond: { body: lost } }]"), "");
+  EXPECT_NE(problems("error_pages: { 404: /e/404.html }, routes: [{ path: /e/*, respond: { status: 200 } }]"), "");
   EXPECT_NE(problems("error_pages: { 404: /404.html }, routes: [{ path: /e/*, static: { root: /r } }]"), "");
   EXPECT_NE(problems("error_pages: { 404: /404.html }, routes: [{ path: /*, methods: POST, static: { root: /r } }]"),
             "");
@@ -97,6 +100,21 @@ TEST_F(Pages, StandForOurOwnErrors) {
   const auto log = edge.stop();
   EXPECT_EQ(log[0]["error"], "no_route");
   EXPECT_EQ(log[0]["status"], 404);
+}
+
+TEST_F(Pages, MayBeAnswersOfTheConfiguration) {
+  Edge edge(yaml("error_pages: { 404: /lost }",
+                 R"(      - path: /lost
+        respond: { status: 200, body: "<p>no $uri\nhere</p>", headers: { Content-Type: text/html, X-Page: lost } }
+)"));
+  const auto answer = edge.ask(ask_text("/nothing"));
+  EXPECT_EQ(answer.status(), 404);
+  EXPECT_EQ(answer.body, "<p>no /nothing\nhere</p>");
+  EXPECT_EQ(answer.field("Content-Type"), "text/html");
+  EXPECT_EQ(answer.field("Cache-Control"), "no-store");
+  EXPECT_EQ(answer.field("X-Page"), "lost");
+  EXPECT_EQ(edge.ask(ask_text("/lost")).status(), 200);
+  EXPECT_EQ(edge.ask(ask_text("/nothing", "", "HEAD"), true).field("Content-Length"), "23");
 }
 
 TEST_F(Pages, AreForWhoTakesThem) {
