@@ -236,7 +236,7 @@ void Http1Session::H1Exchange::start(const ResponseHead& head) {
   const bool last = limits.keepalive_requests != 0 && session_.served_ + 1 >= limits.keepalive_requests;
   // A client that waits for 100, or whose upload was refused, may or may not send its body now: nobody can tell.
   const bool unread = !body_finished_ && (continue_due_ || head.status >= 400);
-  close_ = close_ || !parser_.keep_alive() || session_.draining_ || last || unread;
+  close_ = close_ || !parser_.keep_alive() || session_.ending_ || last || unread;
   if (close_) {
     out.append("Connection: close\r\n\r\n");
   } else if (request.version == Version::kHttp10) {

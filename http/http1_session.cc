@@ -46,6 +46,7 @@ Task<bool> Http1Session::run() {
 }
 
 void Http1Session::drain() {
+  ending_ = true;
   draining_ = true;
   // Not cancelled: a request that has arrived meanwhile is read and answered.
   if (idle_ && served_ > 0) stream_.interrupt_read();

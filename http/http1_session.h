@@ -19,7 +19,9 @@ class Http1Session {
   /// False: an answer was broken off, and the connection must not end as if all were well.
   Task<bool> run();
 
-  /// From now on the current answer, or the first one, is the last; a connection that has served and idles is closed.
+  /// From now on the current answer, or the next one, is the last.
+  void announce_end() { ending_ = true; }
+  /// Likewise, and a connection that has served and idles is closed.
   void drain();
 
   /// Between requests, with nothing of the next one read.
@@ -48,6 +50,7 @@ class Http1Session {
   std::size_t end_ = 0;
   TimePoint head_deadline_ = kNoDeadline;  // of the head that is being read
   std::uint64_t served_ = 0;
+  bool ending_ = false;
   bool draining_ = false;
   bool idle_ = false;
   bool broken_off_ = false;

@@ -452,6 +452,8 @@ constexpr Family kFamilies[] = {
     {"headgate_certificate_expiry_seconds", "gauge", "Until the certificate ends; negative when it has.", certificates,
      write_certificate},
     {"headgate_config_reloads_total", "counter", "Reloads asked for.", one, write_reloads},
+    {"headgate_upgrades_failed_total", "counter", "Binary upgrades whose new process did not come to serve.", one,
+     write_figure<&F::upgrades_failed>},
     {"headgate_config_generation", "gauge", "The configuration in force: 1 at the start, one more after each reload.",
      one, write_figure<&F::generation>},
     {"headgate_access_log_dropped_total", "counter", "Lines of the access log that its output did not take in time.",

@@ -45,6 +45,7 @@ struct ProgramFigures {
   std::uint64_t generation = 0;
   std::uint64_t reloads_applied = 0;
   std::uint64_t reloads_refused = 0;
+  std::uint64_t upgrades_failed = 0;
   std::uint64_t requests_in_flight = 0;
   std::uint64_t access_log_dropped = 0;
   std::uint64_t rate_limit_store_errors = 0;

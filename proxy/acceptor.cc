@@ -17,23 +17,23 @@ constexpr Duration kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-Acceptor::Acceptor(Loop& loop, std::shared_ptr<const BoundListener> listener, std::size_t worker)
-    : loop_(loop),
-      listener_(std::move(listener)),
-      fd_(listener_->fds[worker % listener_->fds.size()]),
-      ready_(loop),
-      pause_(loop) {
+Acceptor::Acceptor(Loop& loop, std::shared_ptr<const BoundListener> listener, std::shared_ptr<ListeningSocket> socket,
+                   bool shared)
+    : loop_(loop), listener_(std::move(listener)), socket_(std::move(socket)), ready_(loop), pause_(loop) {
   ready_.set();
-  // A unix path has one socket for all workers: only one of them is woken for a connection.
-  const std::uint32_t exclusive = listener_->local.family() == AF_UNIX ? EPOLLEXCLUSIVE : 0u;
-  if (!loop_.add(fd_->get(), EPOLLIN | EPOLLET | exclusive, *this)) {
+  if (!loop_.add(socket_->fd(), EPOLLIN | EPOLLET | (shared ? EPOLLEXCLUSIVE : 0u), *this)) {
     log::error("{}: cannot watch the listener", listener_->local.to_string());
   }
 }
 
-Acceptor::~Acceptor() { loop_.remove(fd_->get()); }
+Acceptor::~Acceptor() { loop_.remove(socket_->fd()); }
 
 void Acceptor::on_events(std::uint32_t) { ready_.set(); }
+
+void Acceptor::resume() {
+  held_ = false;
+  ready_.set();
+}
 
 void Acceptor::cancel() {
   ready_.cancel();
@@ -44,7 +44,7 @@ UniqueFd Acceptor::accept(SocketAddress& peer) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   auto* const address = reinterpret_cast<sockaddr*>(&storage);
-  UniqueFd fd(::accept4(fd_->get(), address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  UniqueFd fd(::accept4(socket_->fd(), address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (fd) peer = SocketAddress::from_sockaddr(address, length);
   return fd;
 }
@@ -53,7 +53,7 @@ Task<> Acceptor::run(Sink& sink) {
   for (;;) {
     const bool last = cancelled();
     ready_.clear();
-    for (unsigned accepted = 1;; ++accepted) {
+    for (unsigned accepted = 1; !held_; ++accepted) {
       SocketAddress peer;
       UniqueFd fd = accept(peer);
       if (fd) {

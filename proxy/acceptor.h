@@ -11,7 +11,7 @@
 
 namespace headgate::proxy {
 
-/// Loop thread only. Shares the socket with the listener until the listener lets go, and closes it at its end.
+/// Loop thread only. At its end the socket closes, if nobody else accepts from it.
 class Acceptor final : private Readiness {
  public:
   class Sink {
@@ -23,8 +23,10 @@ class Acceptor final : private Readiness {
     ~Sink() = default;
   };
 
-  /// `worker`: whose socket of the listener's it is.
-  Acceptor(Loop& loop, std::shared_ptr<const BoundListener> listener, std::size_t worker);
+  /// `socket` is the listener's. `shared`: other loops of the process accept from it, too, and one of them is woken for
+  /// a connection.
+  Acceptor(Loop& loop, std::shared_ptr<const BoundListener> listener, std::shared_ptr<ListeningSocket> socket,
+           bool shared = false);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -33,6 +35,9 @@ class Acceptor final : private Readiness {
   /// descriptors run out it pauses, with a line in the log.
   Task<> run(Sink& sink);
   void cancel();
+  /// Leaves connections where they are, for now: they wait in the kernel. Not even cancel() takes them then.
+  void hold() { held_ = true; }
+  void resume();
   bool cancelled() const { return ready_.cancelled(); }
 
   const std::shared_ptr<const BoundListener>& listener() const { return listener_; }
@@ -45,9 +50,10 @@ class Acceptor final : private Readiness {
 
   Loop& loop_;
   std::shared_ptr<const BoundListener> listener_;
-  const std::shared_ptr<UniqueFd> fd_;
+  const std::shared_ptr<ListeningSocket> socket_;
   Event ready_;
   Event pause_;
+  bool held_ = false;
 };
 
 }  // namespace headgate::proxy

@@ -159,6 +159,12 @@ Task<bool> Connection::handshake(tls::ServerContext& tls, TimePoint deadline) {
   co_return true;
 }
 
+void Connection::announce_end() {
+  draining_ = true;
+  if (http1_) http1_->announce_end();
+  if (http2_) http2_->drain();  // which has words for it
+}
+
 void Connection::drain() {
   draining_ = true;
   if (http1_) http1_->drain();

@@ -49,8 +49,12 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   /// Serves until the connection ends. `tls` must live until the first wait only; null on a plain listener.
   static Task<> serve(std::unique_ptr<Connection> connection, tls::ServerContext* tls, Duration handshake_timeout);
 
+  /// The current answer, or the next one, is the last; one that idles waits for it.
+  void announce_end();
   /// The current answer, or the first one, is the last; idle ones close.
   void drain();
+  /// A request is under way on it.
+  bool busy() const { return info_.under_way > 0; }
   /// Everything it waits for ends now.
   void cancel();
 

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
-#include <set>
 #include <system_error>
 
 #include <malloc.h>
@@ -17,10 +16,9 @@
 #include "base/log.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_server.h"
-#include "proxy/handlers/folder_choice.h"
 #include "proxy/privileges.h"
-#include "proxy/process_figures.h"
 #include "proxy/rollout_sight.h"
+#include "proxy/service_manager.h"
 #include "proxy/state_file.h"
 #include "proxy/version.h"
 #include "routing/regex.h"
@@ -36,6 +34,9 @@ constexpr Duration kLookAtUsersEvery = std::chrono::milliseconds(400);
 constexpr unsigned kRoundsPerTrim = 12;
 constexpr Duration kMeetingFleet = std::chrono::milliseconds(500);
 constexpr Duration kLongestMeeting = std::chrono::seconds(3);
+constexpr Duration kLongestStart = std::chrono::seconds(30);  // of a successor
+constexpr Duration kLongestQuieting = std::chrono::seconds(15);
+constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 
 std::size_t worker_count(const config::Config& config) {
@@ -57,76 +58,6 @@ sigset_t handled_signals() {
 /// the usual number, and the allocator holds on to that.
 void give_memory_back() {
   ::malloc_trim(0);
-}
-
-/// By name, of which two certificates may have the same one, with keys of two types: the one that ends first counts.
-std::vector<std::pair<std::string, std::int64_t>> seconds_left(const tls::CertificateSet& set) {
-  const auto now = std::chrono::system_clock::now();
-  std::map<std::string, std::int64_t> ends;
-  for (const auto& certificate : set.certificates()) {
-    const std::int64_t left = std::chrono::duration_cast<std::chrono::seconds>(certificate->not_after - now).count();
-    const auto [known, fresh] = ends.emplace(certificate->display_name, left);
-    if (!fresh) known->second = std::min(known->second, left);
-  }
-  return {ends.begin(), ends.end()};
-}
-
-/// A name with several addresses is one server, and well when one of them is.
-void take_server_states(upstream::Monitor& monitor, const Traffic& traffic, observe::ProgramFigures& figures) {
-  std::map<ServerKey, std::uint64_t> ejections;
-  for (auto& one : monitor.ejections()) ejections[{one.upstream, one.pool, one.server}] = one.count;
-  for (const auto& pool : monitor.status()) {
-    const auto split = traffic.status(pool.upstream);
-    figures.pools.push_back({pool.upstream, pool.pool, pool.rotation == upstream::Rotation::kPanic,
-                             split ? weight_of(split->weights, pool.pool) : 0});
-    const std::size_t first = figures.servers.size();
-    for (const auto& server : pool.servers) {
-      // Its addresses stand one after another.
-      if (figures.servers.size() == first || figures.servers.back().server != server.server) {
-        const auto count = ejections.find({pool.upstream, pool.pool, server.server});
-        figures.servers.push_back(
-            {pool.upstream, pool.pool, server.server, false, count == ejections.end() ? 0 : count->second});
-      }
-      if (server.verdict.standing == upstream::Standing::kServing) figures.servers.back().healthy = true;
-    }
-  }
-}
-
-void take_static_pools(const Generation& generation, const Traffic& traffic, observe::ProgramFigures& figures) {
-  for (const auto& pools : generation.static_pools) {
-    const auto split = traffic.status(pools.config->name);
-    for (const auto pool : pools.split.pools) {
-      figures.static_pools.push_back(
-          {pools.config->name, std::string(pool), split ? weight_of(split->weights, pool) : 0});
-    }
-  }
-}
-
-void take_rollouts(const Rollouts& rollouts, observe::ProgramFigures& figures) {
-  for (const auto& status : rollouts.all()) {
-    const auto lifetime = rollouts.lifetime(status.upstream);
-    figures.rollouts.push_back({status.upstream, 1 + static_cast<std::uint64_t>(status.state), status.percent,
-                                lifetime.failed, lifetime.shielded});
-  }
-}
-
-/// Of each name once; closed ones first, so that a bound leaves out others.
-void take_closures(const config::Config& config, const Closures& closed, observe::ProgramFigures& figures) {
-  std::set<std::string> names;
-  for (const auto& site : config.sites) names.insert(site.name());
-  for (const bool wanted : {true, false}) {
-    for (const auto& name : names) {
-      if (closed.contains(name) == wanted) figures.sites.emplace_back(name, wanted);
-    }
-  }
-}
-
-void take_fleet(const Fleet& fleet, const Traffic& traffic, observe::ProgramFigures& figures) {
-  if (!fleet.on()) return;
-  figures.fleet_connected = fleet.up() ? 1 : 0;
-  for (const auto& upstream : traffic.switchable()) {
-    figures.fleet_leads.emplace_back(upstream, fleet.role(upstream) == Fleet::Role::kLeader);
-  }
 }
 
 /// What a reload cannot change.
@@ -213,7 +144,7 @@ Instance::Instance(std::string config_file, config::Config config)
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{access_log_, metrics_, monitor_, connections_, tickets_, limits_, passwords_, bodies_},
+      shared_{worker_count(generation_->config), access_log_, metrics_, monitor_, connections_, tickets_, limits_, passwords_, bodies_},
       metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
@@ -221,9 +152,9 @@ Instance::~Instance() = default;
 int Instance::run() {
   raise_descriptor_limit();
   const auto& config = generation_->config;
-  listeners_ = bind_listeners(config.listeners, {}, worker_count(config));
+  listeners_ = bind_listeners(config.listeners, predecessor_.take(config.listeners), worker_count(config));
   start_admin();
-  metrics_server_->adopt(metrics_server_->bind(config.metrics.listen));
+  metrics_server_->adopt(metrics_server_->bind(config.metrics.listen, &predecessor_));
   rollouts_.adopt(config, Clock::now());
   traffic_.adopt(config);
   prepare_state_dir();
@@ -239,6 +170,8 @@ int Instance::run() {
   follow_certificates();
   events_.add("started", {{"version", kVersion}});
   if (on_ready_) on_ready_();
+  if (predecessor_.exists()) tasks_.spawn(follow_predecessor());
+  tell_service_manager("READY=1");
   loop_.run();
   return 0;
 }
@@ -276,7 +209,7 @@ void Instance::start_workers() {
     workers_.back()->close_sites(maintenance_.plan());
     workers_.back()->start(generation_, listeners_);
   }
-  for (const auto& listener : listeners_) listener->fds.clear();
+  for (const auto& listener : listeners_) listener->sockets->release();
 }
 
 void Instance::announce(const BoundListeners& listeners) const {
@@ -289,7 +222,7 @@ void Instance::announce(const BoundListeners& listeners) const {
 void Instance::start_admin() {
   const auto& admin = generation_->config.admin;
   try {
-    admin_ = std::make_unique<AdminServer>(loop_, *this, admin);
+    admin_ = std::make_unique<AdminServer>(loop_, *this, admin, predecessor_);
   } catch (const std::exception& error) {
     if (admin.configured) throw;
     log::warn("no admin listener: {}", error.what());
@@ -336,6 +269,7 @@ Instance::ReloadOutcome Instance::try_reload() {
   };
   if (config_file_.empty()) return refuse("this instance has no configuration file");
   if (draining_) return refuse("the instance is stopping");
+  if (upgrading_) return refuse("an upgrade is under way: the new process reads the file");
   house_alarm_.set();  // when this has returned, whatever comes of it
   auto loaded = config::load_file(config_file_, config::process_environment(), configuration_checks());
   for (const auto& diagnostic : loaded.errors) outcome.messages.push_back(config::to_string(diagnostic));
@@ -353,7 +287,7 @@ Instance::ReloadOutcome Instance::try_reload() {
     if (rollouts_.adopt(next->config, loop_.now())) overrides_.save();
     traffic_.adopt(next->config);
     for (auto& worker : workers_) worker->apply(next, sockets);
-    for (const auto& listener : sockets) listener->fds.clear();
+    for (const auto& listener : sockets) listener->sockets->release();
     BoundListeners fresh;
     std::copy_if(sockets.begin(), sockets.end(), std::back_inserter(fresh), [&](const auto& listener) {
       return std::find(listeners_.begin(), listeners_.end(), listener) == listeners_.end();
@@ -442,6 +376,7 @@ Task<> Instance::drive_rollouts() {
     const Wake wake = co_await rollout_alarm_.wait(until);
     if (wake == Wake::kCancelled) co_return;
     rollout_alarm_.clear();
+    if (upgrading_) continue;  // the next process goes on from what has been saved
     const auto see = [this](const Rollouts::Place& place) { return fleet_.look(place, look_at(place, *generation_)); };
     if (!rollouts_.tick(loop_.now(), see)) continue;
     overrides_.save();
@@ -461,87 +396,9 @@ Task<Instance::TrafficChange> Instance::change_traffic(std::string upstream, boo
   co_return change;
 }
 
-Worker::Figures Instance::figures() const {
-  Worker::Figures sum;
-  for (const auto& worker : workers_) {
-    const auto one = worker->figures();
-    sum.requests += one.requests;
-    sum.in_flight += one.in_flight;
-  }
-  return sum;
-}
-
-observe::Exposition Instance::exposition() {
-  observe::ProgramFigures figures;
-  figures.version = kVersion;
-  figures.generation = generation_->number;
-  figures.reloads_applied = reloads_applied_;
-  figures.reloads_refused = reloads_refused_;
-  figures.requests_in_flight = this->figures().in_flight;
-  figures.rate_limit_store_errors = limits_.failures();
-  figures.stored_body_bytes = bodies_.used();
-  figures.access_log_dropped = access_log_.dropped();
-  figures.workers = workers_.size();
-  if (generation_->certificates) figures.certificates = seconds_left(*generation_->certificates->current());
-  take_server_states(monitor_, traffic_, figures);
-  take_static_pools(*generation_, traffic_, figures);
-  take_rollouts(rollouts_, figures);
-  take_closures(generation_->config, maintenance_.closed(), figures);
-  take_fleet(fleet_, traffic_, figures);
-  figures.started_at = std::chrono::duration<double>(started_at_wall_clock_.time_since_epoch()).count();
-  figures.cpu_seconds = process_cpu_seconds();
-  figures.resident_bytes = process_resident_bytes();
-  figures.open_descriptors = process_open_descriptors();
-  figures.most_descriptors = process_descriptor_limit();
-  return observe::Exposition(metrics_, std::move(figures));
-}
-
-StatusFacts Instance::status() {
-  StatusFacts facts;
-  facts.version = kVersion;
-  facts.generation = generation_->number;
-  facts.uptime_s = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_at_).count();
-  facts.draining = draining_;
-  const auto figures = this->figures();
-  facts.requests = figures.requests;
-  facts.in_flight = figures.in_flight;
-  facts.connections = connections();
-  for (const auto& listener : listeners_)
-    facts.listeners.emplace_back(listener->local.to_string(), listener->config.tls);
-  facts.now = std::chrono::system_clock::now();
-  facts.config = &generation_->config;
-  facts.pools = monitor_.status();
-  for (const auto& series : metrics_.servers.all()) {
-    const auto& [upstream, pool, server] = series->labels;
-    facts.traffic[{upstream, pool, server}] = traffic_of(*series);
-  }
-  for (const auto& series : metrics_.pools.all()) {
-    auto& sum = facts.latencies[{series->labels[0], series->labels[1]}];
-    series->each([&](const observe::PoolCells& cells) { cells.durations.add_to(sum); });
-  }
-  for (auto& one : monitor_.ejections()) facts.ejections[{one.upstream, one.pool, one.server}] = one.count;
-  facts.drains = monitor_.drains();
-  facts.closed = maintenance_.closed();
-  for (const auto& upstream : generation_->config.upstreams) {
-    if (const auto status = traffic_.status(upstream.name)) facts.splits[upstream.name] = *status;
-  }
-  for (const auto& pools : generation_->static_pools) {
-    const config::Static& files = *pools.config;
-    StatusFacts::Statics told{files.name, pools.site->name, pools.route->name, {}};
-    for (const auto& [pool, folder] : files.pools) {
-      told.pools.push_back({pool, folder, !why_no_index(files, pool), static_traffic_of(metrics_, files.name, pool)});
-    }
-    facts.statics.push_back(std::move(told));
-    if (const auto status = traffic_.status(files.name)) facts.splits[files.name] = *status;
-  }
-  if (fleet_.on()) {
-    for (const auto& upstream : traffic_.switchable()) facts.shared[upstream] = to_string(fleet_.role(upstream));
-  }
-  for (auto& rollout : rollouts_.all()) facts.rollouts.emplace(rollout.upstream, std::move(rollout));
-  return facts;
-}
-
 Task<> Instance::workers_told() {
+  auto quieting = predecessor_quiet(loop_.now() + kLongestQuieting);
+  co_await quieting;
   if (workers_ended_ || workers_.empty()) co_return;
   struct Round {
     Round(Loop& loop, std::size_t workers) : done(loop), left(workers) {}
@@ -576,7 +433,7 @@ Task<> Instance::follow_signals() {
           log::info("logs reopened");
           break;
         case SIGUSR2:
-          log::error("SIGUSR2: not available yet: upgrading the binary in place");
+          begin_upgrade();
           break;
         default:
           stop();
@@ -586,26 +443,139 @@ Task<> Instance::follow_signals() {
   }
 }
 
+// --- a binary upgrade -----------------------------------------------------------------------------------------------
+
+void Instance::succeed(Predecessor predecessor) {
+  predecessor_ = std::move(predecessor);
+  predecessor_begins_requests_ = predecessor_.exists();
+  replaceable_ = true;
+}
+
+Task<> Instance::follow_predecessor() {
+  predecessor_.retire();
+  log::info("serving in the place of the process before this one");
+  auto quieting = predecessor_.quiet(loop_);
+  co_await quieting;
+  predecessor_begins_requests_ = false;
+}
+
+Task<> Instance::predecessor_quiet(TimePoint deadline) {
+  Event pause(loop_);
+  while (predecessor_begins_requests_ && loop_.now() < deadline) co_await pause.wait(loop_.now() + kLookAgain);
+}
+
+BoundListeners Instance::all_listeners() const {
+  BoundListeners all = listeners_;
+  if (admin_) all.push_back(admin_->listener());
+  if (metrics_server_->listener()) all.push_back(metrics_server_->listener());
+  return all;
+}
+
+void Instance::begin_upgrade() {
+  const char* why_not = nullptr;
+  if (!replaceable_) why_not = "a demo cannot be replaced";
+  if (draining_) why_not = "the instance is stopping";
+  if (upgrading_) why_not = "one is under way";
+  if (why_not == nullptr) return tasks_.spawn(upgrade());
+  log::error("upgrade refused: {}", why_not);
+}
+
+/// What the next process begins with is saved before its start, and changed no more until it serves: operators who
+/// connect meanwhile wait for it.
+Task<> Instance::upgrade() {
+  upgrading_ = true;
+  if (admin_) admin_->hold();
+  if (rollouts_.running()) overrides_.save();  // with the time that the step has had
+  save_tickets();
+  std::optional<std::string> failure;
+  try {
+    successor_ = std::make_unique<Successor>(loop_, all_listeners());
+    log::info("upgrade: {} is started as process {}", successor_->program(), successor_->pid());
+  } catch (const std::exception& error) {
+    failure = std::string("it cannot be started: ") + error.what();
+  }
+  if (successor_) {
+    auto serving = successor_->serves(loop_.now() + kLongestStart);
+    failure = co_await serving;
+  }
+  upgrading_ = false;
+  if (failure) {
+    give_up_upgrade(*failure);
+  } else if (!stopping_) {
+    retire();
+  }
+}
+
+void Instance::give_up_upgrade(const std::string& why) {
+  successor_.reset();
+  if (stopping_) return;
+  ++upgrades_failed_;
+  log::error("upgrade failed, and this process goes on: {}", why);
+  events_.add("upgrade_failed", {{"reason", why}});
+  if (admin_) admin_->resume();
+}
+
+/// No deadline: what is under way here goes on for as long as it lasts, tunnels included.
+void Instance::retire() {
+  draining_ = true;
+  const auto pid = std::to_string(successor_->pid());
+  events_.add("replaced", {{"pid", pid}});
+  tell_service_manager("MAINPID=" + pid);
+  for (const auto& listener : all_listeners()) {
+    for (const auto& socket : listener->sockets->open()) socket->hand_over();
+  }
+  overrides_.let_go();
+  rollout_alarm_.cancel();
+  fleet_.retire();
+  const auto reached = std::make_shared<std::map<Worker::Retired, std::size_t>>();  // by so many; this thread's
+  for (auto& worker : workers_) {
+    worker->retire([this, reached](Worker::Retired stage) {
+      loop_.post([this, reached, stage] {
+        if (++(*reached)[stage] == workers_.size()) retired(stage);
+      });
+    });
+  }
+  tasks_.spawn(finish(true));
+}
+
+void Instance::retired(Worker::Retired stage) {
+  if (stage == Worker::Retired::kAcceptsNoMore) {
+    log::info("replaced by process {}: {} requests under way end here", successor_->pid(), figures().in_flight);
+  } else {
+    successor_.reset();  // which is told by that
+  }
+}
+
+// --- the end --------------------------------------------------------------------------------------------------------
+
 /// The first call lets what is under way finish; a second one does not.
 void Instance::stop() {
-  if (draining_) {
+  if (stopping_) {
     log::info("stopping at once");
     for (auto& worker : workers_) worker->stop(Clock::now());
     return;
   }
-  draining_ = true;
-  rollout_alarm_.cancel();
-  fleet_.retire();
-  if (rollouts_.running()) overrides_.save();  // with the time that the step has had
+  stopping_ = true;
   log::info("stopping: {} requests under way", figures().in_flight);
-  events_.add("stopping", {});
   const TimePoint deadline = Clock::now() + generation_->config.shutdown_grace;
+  const bool replaced = std::exchange(draining_, true);
+  if (!replaced) {
+    if (upgrading_ && successor_) successor_->end();
+    rollout_alarm_.cancel();
+    fleet_.retire();
+    if (rollouts_.running()) overrides_.save();  // with the time that the step has had
+    events_.add("stopping", {});
+    tell_service_manager("STOPPING=1");
+  }
   for (auto& worker : workers_) worker->stop(deadline);
-  tasks_.spawn(finish());
+  if (!replaced) tasks_.spawn(finish(false));
 }
 
-/// Waits for the workers' threads without holding up the loop, which still takes the second signal.
-Task<> Instance::finish() {
+/// Waits for the workers' threads without holding up the loop, which still takes signals. When another process has
+/// taken this one's place, the admin listener and what is saved are that one's.
+Task<> Instance::finish(bool replaced) {
+  auto closing = close_admin();
+  if (replaced) co_await closing;
   Event joined(loop_);
   std::thread joiner([this, &joined] {
     for (auto& worker : workers_) worker->join();
@@ -614,18 +584,29 @@ Task<> Instance::finish() {
   co_await joined.wait(kNoDeadline);
   joiner.join();
   workers_ended_ = true;
-  const std::filesystem::path file = std::filesystem::path(generation_->config.state_dir) / kTicketFile;
-  if (generation_->certificates && generation_->config.tls.session_tickets) save_privately(file, tickets_->save());
+  Event pause(loop_);
+  while (upgrading_) co_await pause.wait(loop_.now() + kLookAgain);
+  if (!replaced) save_tickets();
   if (generation_->certificates) generation_->certificates->stop_watching();
   fleet_.use(nullptr, {});
-  if (admin_) co_await admin_->stop();
-  co_await metrics_server_->stop();
+  if (!replaced) co_await closing;
   monitor_.stop();  // those two ask it
+  predecessor_.forget();
   house_alarm_.cancel();
   users_alarm_.cancel();
   signals_->ready.cancel();  // so that its reader ends, too
   log::info("stopped");
   loop_.stop();
+}
+
+Task<> Instance::close_admin() {
+  if (admin_) co_await admin_->stop();
+  co_await metrics_server_->stop();
+}
+
+void Instance::save_tickets() {
+  if (!generation_->certificates || !generation_->config.tls.session_tickets) return;
+  save_privately(std::filesystem::path(generation_->config.state_dir) / kTicketFile, tickets_->save());
 }
 
 }  // namespace headgate::proxy

@@ -15,6 +15,7 @@
 #include "proxy/maintenance.h"
 #include "proxy/overrides.h"
 #include "proxy/rollouts.h"
+#include "proxy/upgrade.h"
 #include "proxy/worker.h"
 
 namespace headgate::proxy {
@@ -29,6 +30,10 @@ class Instance {
   ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
+
+  /// It takes over what the process before it has left, and may be replaced itself, by SIGUSR2; without it, that is
+  /// refused. Before run().
+  void succeed(Predecessor predecessor);
 
   /// Binds, drops privileges, starts the workers, logs one line for each listener and serves until a signal ends it.
   /// The exit code. Throws what stops a start: an address in use, a certificate.
@@ -65,7 +70,8 @@ class Instance {
   };
   Task<TrafficChange> change_traffic(std::string upstream, bool at_once, std::function<bool(Traffic&, Rollouts&)> what);
   const Maintenance& maintenance() const { return maintenance_; }
-  /// Returns when every worker acts on what the Monitor has announced until now, or has ended.
+  /// Returns when every worker acts on what the Monitor has announced until now, or has ended; after an upgrade also
+  /// when the process before this one begins no requests any more.
   Task<> workers_told();
   std::uint64_t connections() const { return connections_.total(); }
   bool draining() const { return draining_; }
@@ -91,8 +97,18 @@ class Instance {
   void join_fleet();
   void adopt_fleet();
   Task<> meet_fleet(Duration most);
+  void save_tickets();
+  BoundListeners all_listeners() const;
+  void begin_upgrade();
+  Task<> upgrade();
+  void give_up_upgrade(const std::string& why);
+  void retire();
+  void retired(Worker::Retired stage);
+  Task<> follow_predecessor();
+  Task<> predecessor_quiet(TimePoint deadline);
   void stop();
-  Task<> finish();
+  Task<> finish(bool replaced);
+  Task<> close_admin();
 
   const std::string config_file_;
   Loop loop_;
@@ -128,7 +144,14 @@ class Instance {
   std::uint64_t reloads_applied_ = 0;
   std::uint64_t reloads_refused_ = 0;
   std::function<void()> on_ready_;
-  bool draining_ = false;
+  bool replaceable_ = false;
+  Predecessor predecessor_;
+  bool predecessor_begins_requests_ = false;
+  std::unique_ptr<Successor> successor_;  // from its start until no worker begins a request any more
+  bool upgrading_ = false;                // it does not serve yet
+  std::uint64_t upgrades_failed_ = 0;
+  bool draining_ = false;  // stopping or replaced
+  bool stopping_ = false;  // there is a deadline
   bool workers_ended_ = false;
 };
 

@@ -2,7 +2,6 @@
 #include "proxy/listener_sockets.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <set>
 #include <system_error>
@@ -12,6 +11,28 @@
 #include "base/socket.h"
 
 namespace headgate::proxy {
+
+ListeningSocket::~ListeningSocket() {
+  if (!file_.empty() && !handed_over_.load(std::memory_order_relaxed)) ::unlink(file_.c_str());
+}
+
+ListeningSockets::ListeningSockets(List sockets) : held_(std::move(sockets)), all_(held_.begin(), held_.end()) {}
+
+ListeningSockets::List ListeningSockets::share_of(std::size_t worker, std::size_t workers) const {
+  if (held_.size() <= workers) return {held_[worker % held_.size()]};
+  List share;
+  for (std::size_t i = worker; i < held_.size(); i += workers) share.push_back(held_[i]);
+  return share;
+}
+
+ListeningSockets::List ListeningSockets::open() const {
+  List open;
+  for (const auto& socket : all_) {
+    if (auto held = socket.lock()) open.push_back(std::move(held));
+  }
+  return open;
+}
+
 namespace {
 
 SocketAddress address_of(int fd) {
@@ -33,15 +54,12 @@ void remove_stale(const SocketAddress& address, const std::string& path) {
   ::unlink(path.c_str());
 }
 
-void bind_unix(BoundListener& bound) {
-  const auto& path = bound.config.address.path;
-  bound.local = SocketAddress::unix_path(path);
-  remove_stale(bound.local, path);
-  const auto remove = [path](UniqueFd* fd) {
-    ::unlink(path.c_str());
-    delete fd;
-  };
-  bound.fds.push_back(std::shared_ptr<UniqueFd>(new UniqueFd(listen_on(bound.local, false)), remove));
+std::vector<UniqueFd> bind_unix(const std::string& path) {
+  const auto address = SocketAddress::unix_path(path);
+  remove_stale(address, path);
+  std::vector<UniqueFd> sockets;
+  sockets.push_back(listen_on(address, false));
+  return sockets;
 }
 
 /// Every IPv6 address together with every IPv4 one, or IPv4 alone where the system has no IPv6.
@@ -54,34 +72,35 @@ UniqueFd bind_any(std::uint16_t port) {
   return listen_on(SocketAddress::any(false, port), false);
 }
 
-void bind_ip(BoundListener& bound, std::size_t workers) {
-  const auto& address = bound.config.address;
-  if (address.kind == config::Address::Kind::kAny) {
-    bound.fds.push_back(std::make_shared<UniqueFd>(bind_any(address.port)));
-  } else {
-    bound.fds.push_back(std::make_shared<UniqueFd>(listen_on(SocketAddress::ip(address.ip, address.port), true)));
-  }
-  bound.local = address_of(bound.fds.front()->get());
+std::vector<UniqueFd> bind_ip(const config::Address& address, std::size_t workers) {
+  const bool any = address.kind == config::Address::Kind::kAny;
+  std::vector<UniqueFd> sockets;
+  sockets.push_back(any ? bind_any(address.port) : listen_on(SocketAddress::ip(address.ip, address.port), true));
   // The others join the port that the first one got.
-  while (bound.fds.size() < workers) {
-    const bool v6_only = address.kind != config::Address::Kind::kAny;
-    bound.fds.push_back(std::make_shared<UniqueFd>(listen_on(bound.local, v6_only)));
-  }
+  const auto local = address_of(sockets.front().get());
+  while (sockets.size() < workers) sockets.push_back(listen_on(local, !any));
+  return sockets;
 }
 
 }  // namespace
 
-std::shared_ptr<const BoundListener> bind_listener(const config::Listener& listener, std::size_t workers) {
-  static std::atomic<std::uint64_t> bound_so_far{0};
+std::shared_ptr<const BoundListener> adopt_listener(const config::Listener& listener, std::vector<UniqueFd> sockets) {
+  const bool on_a_path = listener.address.kind == config::Address::Kind::kUnix;
   auto bound = std::make_shared<BoundListener>();
   bound->config = listener;
-  bound->sockets = ++bound_so_far;
-  if (listener.address.kind == config::Address::Kind::kUnix) {
-    bind_unix(*bound);
-  } else {
-    bind_ip(*bound, workers);
+  bound->local = on_a_path ? SocketAddress::unix_path(listener.address.path) : address_of(sockets.front().get());
+  ListeningSockets::List list;
+  for (auto& socket : sockets) {
+    list.push_back(std::make_shared<ListeningSocket>(std::move(socket), on_a_path ? listener.address.path : ""));
   }
+  bound->sockets = std::make_shared<ListeningSockets>(std::move(list));
   return bound;
+}
+
+std::shared_ptr<const BoundListener> bind_listener(const config::Listener& listener, std::size_t workers) {
+  const auto& address = listener.address;
+  const bool on_a_path = address.kind == config::Address::Kind::kUnix;
+  return adopt_listener(listener, on_a_path ? bind_unix(address.path) : bind_ip(address, workers));
 }
 
 namespace {

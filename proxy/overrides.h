@@ -56,6 +56,9 @@ class Overrides {
   /// reason has been logged.
   bool save();
 
+  /// Another process keeps them from now on: nothing is saved here any more.
+  void let_go() { file_.clear(); }
+
  private:
   upstream::Monitor& monitor_;
   Traffic& traffic_;

@@ -21,8 +21,10 @@ namespace {
 void keep_only_bind_service() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
-  data[0].permitted = data[0].effective = 1u << CAP_NET_BIND_SERVICE;
-  if (::syscall(SYS_capset, &header, data) != 0) {
+  data[0].permitted = data[0].effective = data[0].inheritable = 1u << CAP_NET_BIND_SERVICE;
+  const bool kept = ::syscall(SYS_capset, &header, data) == 0;
+  if (kept) ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0);  // for a successor
+  if (!kept) {
     log::warn("cannot keep the right to bind ports below 1024: a reload can add none ({})",
               std::generic_category().message(errno));
   }

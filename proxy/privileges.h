@@ -5,9 +5,9 @@
 
 namespace headgate::proxy {
 
-/// Becomes `user` with its groups, keeping only the right to bind low ports (for listeners that a reload adds). Does
-/// nothing when the process is not root. With no user, root stays root, with a warning. Must run before threads start.
-/// Throws std::runtime_error: the user does not exist, the system refuses.
+/// Becomes `user` with its groups, keeping only the right to bind low ports, for listeners that a reload or an upgrade
+/// adds. Does nothing when the process is not root. With no user, root stays root, with a warning. Must run before
+/// threads start. Throws std::runtime_error: the user does not exist, the system refuses.
 void drop_privileges(const std::string& user);
 
 /// Gives a file that root has just made to `user`, who is to use it after drop_privileges(). Does nothing when the

@@ -19,7 +19,9 @@ int serve_command(const std::string& config_file) {
     const bool json = log.format == config::Log::Format::kJson;
     log::configure(log.level, json ? log::Format::kJson : log::Format::kText, log.output);
     for (const auto& warning : loaded.warnings) log::warn("{}", config::to_string(warning));
-    return Instance(config_file, std::move(loaded.config)).run();
+    Instance instance(config_file, std::move(loaded.config));
+    instance.succeed(Predecessor::from_environment());
+    return instance.run();
   } catch (const std::exception& error) {
     log::error("cannot start: {}", error.what());
     return 1;

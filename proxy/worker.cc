@@ -14,6 +14,10 @@ namespace {
 constexpr Duration kLogFlush = std::chrono::milliseconds(100);
 constexpr unsigned kFlushesPerSweep = 10;
 constexpr Duration kBreakOffRound = std::chrono::milliseconds(50);
+constexpr Duration kDrainRound = std::chrono::milliseconds(50);
+/// For kept connections of a worker that retires: whoever uses one often is told on an answer, and does not find it
+/// closed under a request that is on its way.
+constexpr Duration kLastChance = std::chrono::seconds(5);
 
 /// One relaxed writer: no locked instruction on the path.
 void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
@@ -90,28 +94,44 @@ void Worker::adopt_on_loop(const std::shared_ptr<const Generation>& generation, 
     if (!wanted) acceptor->cancel();  // its task takes what is queued and then frees it
   }
   for (const auto& listener : listeners) {
-    const auto known = std::find_if(acceptors_.begin(), acceptors_.end(), [&](const auto& acceptor) {
-      return acceptor->listener()->sockets == listener->sockets && !acceptor->cancelled();
-    });
-    if (known != acceptors_.end()) {
-      (*known)->accept_for(listener);
-      continue;
+    bool known = false;
+    for (auto& acceptor : acceptors_) {
+      if (acceptor->listener()->sockets != listener->sockets || acceptor->cancelled()) continue;
+      acceptor->accept_for(listener);
+      known = true;
     }
-    acceptors_.push_back(std::make_unique<Acceptor>(loop_, listener, index_));
+    if (!known) accept_on(listener);
+  }
+}
+
+void Worker::accept_on(const std::shared_ptr<const BoundListener>& listener) {
+  const auto& sockets = *listener->sockets;
+  const bool shared = sockets.size() < shared_.workers;
+  for (auto& socket : sockets.share_of(index_, shared_.workers)) {
+    acceptors_.push_back(std::make_unique<Acceptor>(loop_, listener, std::move(socket), shared));
     accepting_.spawn(accept_from(*acceptors_.back()));
   }
 }
 
 void Worker::stop(TimePoint deadline) {
-  loop_.post([this, deadline] {
-    drain_deadline_ = std::min(drain_deadline_, deadline);
-    if (draining_) {
-      drain_alarm_.set();
-      return;
-    }
-    draining_ = true;
-    housekeeping_.spawn(wind_down());
+  loop_.post([this, deadline] { begin_end(deadline); });
+}
+
+void Worker::retire(std::function<void(Retired)> reached) {
+  loop_.post([this, reached = std::move(reached)]() mutable {
+    retired_ = std::move(reached);
+    begin_end(kNoDeadline);
   });
+}
+
+void Worker::begin_end(TimePoint deadline) {
+  drain_deadline_ = std::min(drain_deadline_, deadline);
+  if (draining_) {
+    drain_alarm_.set();
+    return;
+  }
+  draining_ = true;
+  housekeeping_.spawn(wind_down());
 }
 
 void Worker::close_sites(std::shared_ptr<const Closures> closed) {
@@ -129,13 +149,8 @@ Worker::Figures Worker::figures() const {
 Task<> Worker::wind_down() {
   for (auto& acceptor : acceptors_) acceptor->cancel();
   co_await accepting_.join(kNoDeadline);
-  for (auto& connection : connections_) connection.drain();
-  // A second stop() may bring the deadline forward.
-  while (serving_.size() > 0 && loop_.now() < drain_deadline_) {
-    const TimePoint until = std::min(drain_deadline_, loop_.now() + std::chrono::milliseconds(50));
-    co_await drain_alarm_.wait(until);
-    drain_alarm_.clear();
-  }
+  auto finishing = finish_connections();
+  co_await finishing;
   if (serving_.size() > 0) log::warn("worker {}: breaking off {} connections", index_, serving_.size());
   // What is leased in the meantime (a connect that has just succeeded) is cancelled in the next round.
   while (serving_.size() > 0) {
@@ -157,6 +172,28 @@ Task<> Worker::wind_down() {
   log_.flush();
   house_alarm_.cancel();
   loop_.stop();
+}
+
+/// A stop() meanwhile may bring the deadline forward.
+Task<> Worker::finish_connections() {
+  for (auto& connection : connections_) connection.announce_end();
+  if (retired_) retired_(Retired::kAcceptsNoMore);
+  const TimePoint last_chance = retired_ ? loop_.now() + kLastChance : loop_.now();
+  bool idle_closed = false;
+  while (serving_.size() > 0 && loop_.now() < drain_deadline_) {
+    const bool hurry = drain_deadline_ != kNoDeadline;
+    if (!idle_closed && (hurry || loop_.now() >= last_chance)) {
+      for (auto& connection : connections_) connection.drain();
+      idle_closed = true;
+    }
+    const auto busy = [](const Connection& connection) { return connection.busy(); };
+    if (idle_closed && retired_ && std::all_of(connections_.begin(), connections_.end(), busy)) {
+      std::exchange(retired_, nullptr)(Retired::kBeginsNoMore);
+    }
+    co_await drain_alarm_.wait(std::min(drain_deadline_, loop_.now() + kDrainRound));
+    drain_alarm_.clear();
+  }
+  if (retired_) std::exchange(retired_, nullptr)(Retired::kBeginsNoMore);
 }
 
 Task<> Worker::keep_house() {

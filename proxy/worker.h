@@ -32,6 +32,7 @@ namespace headgate::proxy {
 
 /// What all workers of a process share, none of it on the path of a request. Outlives them.
 struct Shared {
+  std::size_t workers;
   observe::AccessLog& access_log;
   observe::Metrics& metrics;
   upstream::Monitor& monitor;
@@ -63,6 +64,15 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   /// off; the thread ends by itself. A second call with an earlier deadline hastens it. Does not wait.
   void stop(TimePoint deadline);
 
+  /// Another process has taken this one's place. As stop(), without a deadline, and a kept connection that idles has a
+  /// while to ask once more before it is closed. `reached` is called on the worker's thread with one stage after the
+  /// other. Does not wait.
+  enum class Retired {
+    kAcceptsNoMore,  ///< no connection
+    kBeginsNoMore,   ///< no request; some may be under way
+  };
+  void retire(std::function<void(Retired)> reached);
+
   /// From now on these sites are closed; null: none. As post().
   void close_sites(std::shared_ptr<const Closures> closed);
 
@@ -91,10 +101,13 @@ class Worker final : private http::Handler, private Acceptor::Sink {
 
   void adopt(std::shared_ptr<const Generation> generation, const BoundListeners& listeners);
   void adopt_on_loop(const std::shared_ptr<const Generation>& generation, const BoundListeners& listeners);
+  void accept_on(const std::shared_ptr<const BoundListener>& listener);
   Task<> accept_from(Acceptor& acceptor);
   Task<> keep_house();
   Task<Result<std::vector<SocketAddress>>> resolve(std::string host, std::uint16_t port);
+  void begin_end(TimePoint deadline);
   Task<> wind_down();
+  Task<> finish_connections();
   Task<> answer(http::Exchange& exchange, const http::Rejection* rejection);
 
   const std::size_t index_;
@@ -120,6 +133,7 @@ class Worker final : private http::Handler, private Acceptor::Sink {
   Event drain_alarm_;
   bool draining_ = false;
   TimePoint drain_deadline_ = kNoDeadline;
+  std::function<void(Retired)> retired_;  // null: it does not retire, or has reached the last stage
 
   std::array<LineLimit, observe::ListenerCells::kHttp2Patience> held_off_lines_;  // by reason
 

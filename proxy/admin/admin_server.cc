@@ -34,9 +34,10 @@ struct OwnerAlone {
   ~OwnerAlone() { ::umask(before); }
 };
 
-std::shared_ptr<const BoundListener> bind(const config::Admin& settings) {
+std::shared_ptr<const BoundListener> bind(const config::Admin& settings, Predecessor& predecessor) {
   config::Listener listener;
   listener.address = settings.listen;
+  if (auto taken = predecessor.take(listener)) return taken;
   if (settings.listen.kind == config::Address::Kind::kUnix) {
     std::error_code ignored;  // binding says what is wrong
     std::filesystem::create_directories(std::filesystem::path(settings.listen.path).parent_path(), ignored);
@@ -65,18 +66,18 @@ bool equal_secrets(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-AdminServer::AdminServer(Loop& loop, Instance& instance, const config::Admin& settings)
+AdminServer::AdminServer(Loop& loop, Instance& instance, const config::Admin& settings, Predecessor& predecessor)
     : loop_(loop),
       instance_(instance),
-      listener_(bind(settings)),
+      listener_(bind(settings, predecessor)),
       token_(read_token(settings.token_file)),
       limits_{.header_timeout = std::chrono::seconds(10),
               .body_idle_timeout = std::chrono::seconds(10),
               .keepalive_timeout = std::chrono::seconds(30)},
-      acceptor_(loop, listener_, 0),
+      acceptor_(loop, listener_, listener_->sockets->share_of(0, 1).front()),
       tasks_(loop),
       events_(loop, instance.events(), instance.started_at_wall_clock()) {
-  listener_->fds.clear();
+  listener_->sockets->release();
   tasks_.spawn(acceptor_.run(*this));
   log::info("listening on {} (admin)", listener_->local.to_string());
 }

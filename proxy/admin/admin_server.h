@@ -11,6 +11,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/admin/events_stream.h"
 #include "proxy/connection.h"
+#include "proxy/upgrade.h"
 
 namespace headgate::proxy {
 
@@ -19,10 +20,15 @@ class Instance;
 /// Main thread only; outlived by the instance.
 class AdminServer final : private http::Handler, private Acceptor::Sink {
  public:
-  /// Binds and begins to serve. Throws what binding throws, and std::runtime_error for a token file that cannot be
-  /// read.
-  AdminServer(Loop& loop, Instance& instance, const config::Admin& settings);
+  /// Binds, or takes its socket from `predecessor`, and begins to serve. Throws what binding throws, and
+  /// std::runtime_error for a token file that cannot be read.
+  AdminServer(Loop& loop, Instance& instance, const config::Admin& settings, Predecessor& predecessor);
   ~AdminServer();
+
+  const std::shared_ptr<const BoundListener>& listener() const { return listener_; }
+  /// Who connects from now on waits, for resume() or for whoever serves here after this one.
+  void hold() { acceptor_.hold(); }
+  void resume() { acceptor_.resume(); }
 
   /// Takes no more connections, tells readers of events the last ones, and ends. Awaited before the loop ends.
   Task<> stop();

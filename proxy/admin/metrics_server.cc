@@ -46,10 +46,14 @@ MetricsServer::MetricsServer(Loop& loop, Instance& instance)
 
 MetricsServer::~MetricsServer() = default;
 
-std::shared_ptr<const BoundListener> MetricsServer::bind(const std::optional<config::Address>& address) const {
+std::shared_ptr<const BoundListener> MetricsServer::bind(const std::optional<config::Address>& address,
+                                                         Predecessor* predecessor) const {
   if (!address) return nullptr;
   config::Listener listener;
   listener.address = *address;
+  if (predecessor != nullptr) {
+    if (auto taken = predecessor->take(listener)) return taken;
+  }
   // As a listener for clients: so it is told of an address that is taken, even by one of those.
   return bind_listeners({listener}, listener_ ? BoundListeners{listener_} : BoundListeners{}, 1).front();
 }
@@ -59,8 +63,8 @@ void MetricsServer::adopt(std::shared_ptr<const BoundListener> listener) {
   for (auto& acceptor : acceptors_) acceptor->cancel();
   listener_ = std::move(listener);
   if (!listener_) return;
-  acceptors_.push_back(std::make_unique<Acceptor>(loop_, listener_, 0));
-  listener_->fds.clear();
+  acceptors_.push_back(std::make_unique<Acceptor>(loop_, listener_, listener_->sockets->share_of(0, 1).front()));
+  listener_->sockets->release();
   tasks_.spawn(accept_from(*acceptors_.back()));
   log::info("listening on {} (metrics)", listener_->local.to_string());
 }

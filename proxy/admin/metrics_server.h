@@ -11,6 +11,7 @@
 #include "observe/exposition.h"
 #include "proxy/acceptor.h"
 #include "proxy/connection.h"
+#include "proxy/upgrade.h"
 
 namespace headgate::proxy {
 
@@ -27,9 +28,12 @@ class MetricsServer final : private http::Handler, private Acceptor::Sink {
   MetricsServer(Loop& loop, Instance& instance);
   ~MetricsServer();
 
-  /// The listener for `address`: the present one when it is for that, null for none. Nothing has changed then; throws
-  /// std::system_error naming an address that cannot be bound.
-  std::shared_ptr<const BoundListener> bind(const std::optional<config::Address>& address) const;
+  /// The listener for `address`: the present one when it is for that, or the predecessor's; null for none. Nothing has
+  /// changed then; throws std::system_error naming an address that cannot be bound.
+  std::shared_ptr<const BoundListener> bind(const std::optional<config::Address>& address,
+                                            Predecessor* predecessor = nullptr) const;
+
+  const std::shared_ptr<const BoundListener>& listener() const { return listener_; }
 
   /// Serves there from now on, and accepts nowhere else any more. Connections that there are go on.
   void adopt(std::shared_ptr<const BoundListener> listener);

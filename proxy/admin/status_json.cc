@@ -181,10 +181,10 @@ json closure_json(const StatusFacts& facts, const std::string& name, const Closu
 
 std::string status_json(const StatusFacts& facts) {
   json status = {
-      {"version", facts.version},         {"generation", facts.generation}, {"uptime_s", facts.uptime_s},
-      {"draining", facts.draining},       {"requests", facts.requests},     {"in_flight", facts.in_flight},
-      {"connections", facts.connections}, {"listeners", json::array()},     {"upstreams", json::array()},
-      {"statics", json::array()},         {"overrides", json::array()},
+      {"version", facts.version},     {"generation", facts.generation}, {"pid", facts.pid},
+      {"uptime_s", facts.uptime_s},   {"draining", facts.draining},     {"requests", facts.requests},
+      {"in_flight", facts.in_flight}, {"connections", facts.connections}, {"listeners", json::array()},
+      {"upstreams", json::array()},   {"statics", json::array()},       {"overrides", json::array()},
   };
   for (const auto& [address, tls] : facts.listeners)
     status["listeners"].push_back({{"address", address}, {"tls", tls}});

@@ -23,6 +23,7 @@ namespace headgate::proxy {
 struct StatusFacts {
   std::string version;
   std::uint64_t generation = 0;
+  std::int64_t pid = 0;
   std::int64_t uptime_s = 0;
   bool draining = false;  ///< the program is stopping
   std::uint64_t requests = 0;

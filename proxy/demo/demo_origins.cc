@@ -28,9 +28,9 @@ class DemoOrigins::Origin final : private http::Handler, private Acceptor::Sink 
         limits_{.header_timeout = std::chrono::seconds(10),
                 .body_idle_timeout = std::chrono::seconds(30),
                 .keepalive_timeout = std::chrono::seconds(120)},
-        acceptor_(loop, listener_, 0),
+        acceptor_(loop, listener_, listener_->sockets->share_of(0, 1).front()),
         tasks_(loop) {
-    listener_->fds.clear();
+    listener_->sockets->release();
     tasks_.spawn(acceptor_.run(*this));
   }
 

@@ -4,6 +4,7 @@
 A test derives from GateTest, starts what it needs with self.gate(), self.origin() and self.folder(), and leaves the
 end of all of it to the framework. The program is $HEADGATE, or build/release/headgate of this tree."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -76,12 +77,53 @@ class Lines:
             return "\n".join(self.lines)
 
 
+class AdoptedProcess:
+    """A process that another one has started and left behind, as far as subprocess.Popen would offer it."""
+
+    def __init__(self, pid, pipes):
+        self.pid = pid
+        self.stdout, self.stderr = pipes.stdout, pipes.stderr
+        self.code = None
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self):
+        if self.code is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                return None  # not ours yet: its parent lives
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+        return self.code
+
+    def wait(self, timeout=None):
+        end = time.monotonic() + (timeout or 3600)
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            time.sleep(0.01)
+        return self.code
+
+
+def adopt_orphans():
+    """From now on processes that the programs of a test have left behind are this process's children."""
+    set_child_subreaper = 36
+    if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 class Headgate:
     """`serve -c FILE` in a folder of its own. Sections that the text leaves out and a test needs are added: one plain
     listener on a free port of 127.0.0.1, one worker, an admin socket and a state directory in the folder."""
 
-    def __init__(self, config, folder, listeners=1, start=True, env=None, defaults=True, umask=-1):
+    def __init__(self, config, folder, listeners=1, start=True, env=None, defaults=True, umask=-1, program=PROGRAM):
         self.umask = umask
+        self.program = program
         self.folder = pathlib.Path(folder)
         self.file = self.folder / "headgate.yaml"
         self.admin = f"unix:{self.folder}/admin.sock"
@@ -90,6 +132,7 @@ class Headgate:
         self.env = env or {}
         self.process = None
         self.stopped = False
+        self.upgrades = 0
         self.write(config)
         if start:
             self.start()
@@ -112,7 +155,7 @@ class Headgate:
         temporary.rename(self.file)
 
     def start(self):
-        self.process = subprocess.Popen([PROGRAM, "serve", "-c", str(self.file)], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([self.program, "serve", "-c", str(self.file)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder,
                                         env={**os.environ, **self.env}, umask=self.umask)
         self.out = Lines(self.process.stdout)
@@ -214,6 +257,19 @@ class Headgate:
         if done.returncode != 0:
             raise AssertionError(f"reload: {done.returncode}\n{done.stdout}\n{done.stderr}\nlog:\n{self.err.text}")
         return done
+
+    def begin_upgrade(self):
+        adopt_orphans()
+        self.signal(signal.SIGUSR2)
+
+    def upgraded(self):
+        """Waits until the next process has taken this one's place: it is `process` from then on. Returns the one before,
+        which has been told to retire."""
+        self.upgrades += 1
+        line = self.wait_log("replaced by process", self.upgrades)
+        old = self.process
+        self.process = AdoptedProcess(int(re.search(r"replaced by process (\d+)", line).group(1)), old)
+        return old
 
     def wait_exit(self, timeout=15):
         try:

@@ -171,6 +171,28 @@ TEST_F(OpenTest, DrainAfterTheHeadOfTheLastAnswerClosesBehindIt) {
   EXPECT_TRUE(connection.ended());
 }
 
+TEST_F(OpenTest, AnAnnouncedEndLetsAnIdleConnectionAskOnceMore) {
+  auto& connection = open(get("/1"));
+  connection.session.announce_end();
+  connection.settle();
+  EXPECT_FALSE(connection.ended());
+  send(get("/2"));
+  EXPECT_TRUE(connection.ended());
+  EXPECT_TRUE(connection.orderly());
+  const auto all = answers(connection.stream.output());
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].field("connection"), "close");
+}
+
+TEST_F(OpenTest, DrainBehindAnAnnouncedEndClosesAnIdleConnection) {
+  auto& connection = open(get("/1"));
+  connection.session.announce_end();
+  connection.session.drain();
+  connection.settle();
+  EXPECT_TRUE(connection.ended());
+  EXPECT_TRUE(connection.orderly());
+}
+
 TEST_F(OpenTest, DrainTwiceAndThenCancelEnds) {
   auto& connection = open();
   connection.session.drain();

@@ -54,7 +54,7 @@ class AcceptorTest : public ::testing::Test {
 
 TEST_F(AcceptorTest, TakesWhatWaitsAndWhatComes) {
   const UniqueFd early = dial(bound->local);
-  Acceptor acceptor(loop, bound, 0);
+  Acceptor acceptor(loop, bound, bound->sockets->share_of(0, 1).front());
   TaskGroup group(loop);
   group.spawn(acceptor.run(collector));
   run(loop, until(collector, 1));
@@ -69,7 +69,7 @@ TEST_F(AcceptorTest, TakesWhatWaitsAndWhatComes) {
 }
 
 TEST_F(AcceptorTest, TurnsNobodyAwayWhenItEnds) {
-  Acceptor acceptor(loop, bound, 0);
+  Acceptor acceptor(loop, bound, bound->sockets->share_of(0, 1).front());
   TaskGroup group(loop);
   group.spawn(acceptor.run(collector));
   turn(loop);
@@ -83,7 +83,7 @@ TEST_F(AcceptorTest, TurnsNobodyAwayWhenItEnds) {
 }
 
 TEST_F(AcceptorTest, GoesOnForAListenerOfAnotherMeaning) {
-  Acceptor acceptor(loop, bound, 0);
+  Acceptor acceptor(loop, bound, bound->sockets->share_of(0, 1).front());
   TaskGroup group(loop);
   group.spawn(acceptor.run(collector));
   auto config = bound->config;
@@ -97,11 +97,28 @@ TEST_F(AcceptorTest, GoesOnForAListenerOfAnotherMeaning) {
   run(loop, ended(group));
 }
 
+TEST_F(AcceptorTest, LeavesConnectionsWaitingWhileItIsHeld) {
+  Acceptor acceptor(loop, bound, bound->sockets->share_of(0, 1).front());
+  TaskGroup group(loop);
+  acceptor.hold();
+  group.spawn(acceptor.run(collector));
+  const UniqueFd client = dial(bound->local);
+  turn(loop);
+  EXPECT_TRUE(collector.fds.empty());
+  acceptor.resume();
+  run(loop, until(collector, 1));
+  acceptor.hold();
+  const UniqueFd other = dial(bound->local);
+  acceptor.cancel();
+  run(loop, ended(group));
+  EXPECT_EQ(collector.fds.size(), 1u);
+}
+
 TEST_F(AcceptorTest, ClosesTheSocketWithItsEnd) {
   const SocketAddress local = bound->local;
   {
-    Acceptor acceptor(loop, bound, 0);
-    bound->fds.clear();
+    Acceptor acceptor(loop, bound, bound->sockets->share_of(0, 1).front());
+    bound->sockets->release();
     TaskGroup group(loop);
     group.spawn(acceptor.run(collector));
     const UniqueFd client = dial(local);
@@ -114,7 +131,7 @@ TEST_F(AcceptorTest, ClosesTheSocketWithItsEnd) {
 }
 
 TEST_F(AcceptorTest, PausesWithoutDescriptorsAndGoesOnWhenThereAreSome) {
-  Acceptor acceptor(loop, bound, 0);
+  Acceptor acceptor(loop, bound, bound->sockets->share_of(0, 1).front());
   TaskGroup group(loop);
   group.spawn(acceptor.run(collector));
   // The undefined-behaviour sanitizer needs descriptors of its own to look at an object of a type that it has not met

@@ -212,12 +212,12 @@ class Edge {
     limits_.adopt(generation_->config, ratelimit::nanos_of(Clock::now()));
     access_log_.emplace(generation_->config.access_log);
     shared_.emplace(
-        Shared{*access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>(), limits_,
+        Shared{1, *access_log_, metrics_, monitor_, connections_, std::make_shared<tls::TicketKeys>(), limits_,
                passwords_, bodies_});
     listeners_ = bind_listeners(generation_->config.listeners, {}, 1);
     worker_ = std::make_unique<Worker>(0, *shared_);
     worker_->start(generation_, listeners_);
-    for (const auto& listener : listeners_) listener->fds.clear();
+    for (const auto& listener : listeners_) listener->sockets->release();
   }
   ~Edge() {
     if (worker_) stop();

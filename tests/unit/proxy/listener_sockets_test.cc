@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <system_error>
 
@@ -38,9 +39,11 @@ config::Listener unix_listener(const std::string& path) {
 
 TEST(ListenerSockets, OneSocketForEachWorkerOnOnePort) {
   const auto bound = bind_listener(ip_listener("127.0.0.1", 0), 3);
-  ASSERT_EQ(bound->fds.size(), 3u);
+  ASSERT_EQ(bound->sockets->size(), 3u);
   EXPECT_NE(bound->local.port(), 0);
-  for (const auto& fd : bound->fds) EXPECT_EQ(local_address(fd->get()).to_string(), bound->local.to_string());
+  for (const auto& socket : bound->sockets->open()) {
+    EXPECT_EQ(local_address(socket->fd()).to_string(), bound->local.to_string());
+  }
   const UniqueFd client = dial(bound->local);
 }
 
@@ -121,7 +124,7 @@ TEST(ListenerSockets, AUnixPathIsSharedByAllWorkersAndRemovedWithItsSocket) {
   const TemporaryFolder folder;
   const auto path = folder / "sock";
   auto bound = bind_listener(unix_listener(path), 4);
-  ASSERT_EQ(bound->fds.size(), 1u);
+  ASSERT_EQ(bound->sockets->size(), 1u);
   const UniqueFd client = dial(SocketAddress::unix_path(path));
   bound.reset();
   EXPECT_FALSE(std::filesystem::exists(path));
@@ -150,10 +153,63 @@ TEST(ListenerSockets, AnOldListenersEndDoesNotRemoveItsSuccessorsFile) {
   const TemporaryFolder folder;
   const auto path = folder / "sock";
   auto held_by_a_connection = bind_listener(unix_listener(path), 1);
-  held_by_a_connection->fds.clear();  // its acceptors have ended
+  held_by_a_connection->sockets->release();  // its acceptors have ended
   const auto successor = bind_listener(unix_listener(path), 1);
   held_by_a_connection.reset();
   const UniqueFd client = dial(SocketAddress::unix_path(path));
+}
+
+TEST(ListenerSockets, EachIsSomeWorkersWhateverTheirNumbers) {
+  for (const auto& [sockets, workers] : {std::pair{1u, 4u}, {2u, 3u}, {3u, 3u}, {5u, 2u}, {4u, 1u}}) {
+    const auto bound = bind_listener(ip_listener("127.0.0.1", 0), sockets);
+    std::set<int> taken;
+    std::size_t shares = 0;
+    for (unsigned worker = 0; worker < workers; ++worker) {
+      const auto share = bound->sockets->share_of(worker, workers);
+      EXPECT_FALSE(share.empty());
+      shares += share.size();
+      for (const auto& socket : share) taken.insert(socket->fd());
+    }
+    EXPECT_EQ(taken.size(), sockets);
+    EXPECT_EQ(shares, std::max(sockets, workers));
+  }
+}
+
+TEST(ListenerSockets, OpenAreThoseThatSomebodyAcceptsFrom) {
+  const auto bound = bind_listener(ip_listener("127.0.0.1", 0), 2);
+  auto share = bound->sockets->share_of(0, 2);
+  bound->sockets->release();
+  EXPECT_EQ(bound->sockets->open(), share);
+  share.clear();
+  EXPECT_TRUE(bound->sockets->open().empty());
+}
+
+TEST(ListenerSockets, TheFileOfASocketThatWasHandedOverStays) {
+  const TemporaryFolder folder;
+  const auto path = folder / "sock";
+  auto bound = bind_listener(unix_listener(path), 1);
+  std::vector<UniqueFd> inherited;
+  inherited.emplace_back(::dup(bound->sockets->open().front()->fd()));
+  bound->sockets->open().front()->hand_over();
+  bound.reset();
+  ASSERT_TRUE(std::filesystem::exists(path));
+  bound = adopt_listener(unix_listener(path), std::move(inherited));
+  EXPECT_EQ(bound->local.to_string(), "unix:" + path);
+  const UniqueFd client = dial(bound->local);
+  bound.reset();
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(ListenerSockets, AdoptedOnesHaveTheRealPort) {
+  const auto bound = bind_listener(ip_listener("127.0.0.1", 0), 2);
+  std::vector<UniqueFd> inherited;
+  for (const auto& socket : bound->sockets->open()) inherited.emplace_back(::dup(socket->fd()));
+  auto listener = ip_listener("127.0.0.1", 0);
+  listener.tls = true;
+  const auto adopted = adopt_listener(listener, std::move(inherited));
+  EXPECT_EQ(adopted->local.to_string(), bound->local.to_string());
+  EXPECT_TRUE(adopted->config.tls);
+  EXPECT_EQ(bind_listeners({listener}, {adopted}, 2).front(), adopted);
 }
 
 }  // namespace
