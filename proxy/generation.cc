@@ -158,13 +158,13 @@ const compress::Rules& compress_rules(const CompiledSite& site, const CompiledRo
 }
 
 CompiledSplit::CompiledSplit(const config::SplitRules& rules_, std::vector<std::string_view> pools_,
-                             std::shared_ptr<TrafficFeed> traffic_)
+                             std::shared_ptr<traffic::Feed> traffic_)
     : rules(&rules_), pools(std::move(pools_)), traffic(std::move(traffic_)) {
   if (!rules->split_key.empty()) split_key = compile(rules->split_key);
 }
 
 CompiledUpstream::CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch_,
-                                   std::shared_ptr<TrafficFeed> traffic)
+                                   std::shared_ptr<traffic::Feed> traffic)
     : watch(std::move(watch_)), split(upstream, names_of(upstream.pools), std::move(traffic)) {
   if (upstream.balance.kind == config::Balance::Kind::kHash) balance_key = compile(upstream.balance.key);
   if (upstream.sticky) sticky.emplace(upstream.name, *upstream.sticky);
@@ -184,7 +184,8 @@ bool CompiledUpstream::repeats(const http::RequestHead& head) const {
          other_retry_methods.end();
 }
 
-Generation::Generation(std::uint64_t number_, config::Config config_, upstream::Monitor& monitor, Traffic& traffic)
+Generation::Generation(std::uint64_t number_, config::Config config_, upstream::Monitor& monitor,
+                       traffic::Traffic& traffic)
     : number(number_), config(std::move(config_)), routes(config), session_limits(session_limits_of(config.limits)) {
   sites.reserve(config.sites.size());
   for (const auto& site : config.sites) {
@@ -213,7 +214,7 @@ bool Generation::shares_limits() const {
                                      [](const auto& limit) { return limit.store == config::RateLimit::Store::kRedis; });
 }
 
-void Generation::compile_static_pools(Traffic& traffic) {
+void Generation::compile_static_pools(traffic::Traffic& traffic) {
   for (auto& site : sites) {
     for (auto& route : site.routes) {
       if (!route.files || route.files->pools() == 0) continue;

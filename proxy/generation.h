@@ -23,12 +23,12 @@
 #include "proxy/gate.h"
 #include "proxy/handlers/static_files.h"
 #include "proxy/limits.h"
-#include "proxy/traffic.h"
 #include "proxy/traffic_meter.h"
 #include "routing/route_table.h"
 #include "tls/certificates.h"
 #include "tls/server_context.h"
 #include "tls/ticket_keys.h"
+#include "traffic/traffic.h"
 #include "upstream/upstream.h"
 
 namespace headgate::proxy {
@@ -118,7 +118,7 @@ struct CompiledSite {
   Rare<CorsPolicy> cors;
   bool https_redirect;
   bool security_headers;
-  bool any_cors;  ///< its own, or that of some route
+  bool any_cors;                   ///< its own, or that of some route
   std::uint32_t first_series = 0;  ///< in TrafficMeter: of what found no route; its routes follow
   std::string name;
   std::shared_ptr<const ErrorPages> error_pages;  ///< null: none
@@ -130,10 +130,10 @@ const compress::Rules& compress_rules(const CompiledSite& site, const CompiledRo
 /// How new requests are spread over pools; views of the configuration.
 struct CompiledSplit {
   CompiledSplit(const config::SplitRules& rules, std::vector<std::string_view> pools,
-                std::shared_ptr<TrafficFeed> traffic);
+                std::shared_ptr<traffic::Feed> traffic);
   const config::SplitRules* rules;
   std::vector<std::string_view> pools;  ///< in the order of the configuration
-  std::shared_ptr<TrafficFeed> traffic;
+  std::shared_ptr<traffic::Feed> traffic;
   std::optional<routing::Template> split_key;
 };
 
@@ -148,7 +148,7 @@ struct CompiledStaticPools {
 /// What of an upstream is decided once for all requests.
 struct CompiledUpstream {
   CompiledUpstream(const config::Upstream& upstream, upstream::UpstreamWatch watch,
-                   std::shared_ptr<TrafficFeed> traffic);
+                   std::shared_ptr<traffic::Feed> traffic);
 
   /// Its method may be sent twice.
   bool repeats(const http::RequestHead& head) const;
@@ -167,7 +167,7 @@ class Generation {
  public:
   /// Throws std::exception with a message for the operator: a certificate that cannot be used, and the like. The
   /// monitor follows its upstreams for as long as it lives.
-  Generation(std::uint64_t number, config::Config config, upstream::Monitor& monitor, Traffic& traffic);
+  Generation(std::uint64_t number, config::Config config, upstream::Monitor& monitor, traffic::Traffic& traffic);
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
@@ -194,7 +194,7 @@ class Generation {
   void compile_limits();
   void class_routes();
   void find_error_pages();
-  void compile_static_pools(Traffic& traffic);
+  void compile_static_pools(traffic::Traffic& traffic);
   void check_tls() const;
 };
 

@@ -79,7 +79,7 @@ std::vector<std::string> unchanged_until_restart(const config::Config& now, cons
 }
 
 /// Keeps it until it has ended.
-Task<> run_store(std::shared_ptr<FleetStore> store) {
+Task<> run_store(std::shared_ptr<traffic::FleetStore> store) {
   co_await store->run();
 }
 
@@ -144,7 +144,15 @@ Instance::Instance(std::string config_file, config::Config config)
       access_log_(generation_->config.access_log),
       metrics_(worker_count(generation_->config)),
       tickets_(std::make_shared<tls::TicketKeys>()),
-      shared_{worker_count(generation_->config), access_log_, metrics_, monitor_, connections_, tickets_, limits_, passwords_, bodies_},
+      shared_{worker_count(generation_->config),
+              access_log_,
+              metrics_,
+              monitor_,
+              connections_,
+              tickets_,
+              limits_,
+              passwords_,
+              bodies_},
       metrics_server_(std::make_unique<MetricsServer>(loop_, *this)) {}
 
 Instance::~Instance() = default;
@@ -363,7 +371,7 @@ void Instance::adopt_fleet() {
     return;
   }
   fleet_redis_ = *redis;
-  auto store = redis_fleet_store(loop_, *redis, generation_->config.dns);
+  auto store = traffic::redis_fleet_store(loop_, *redis, generation_->config.dns);
   fleet_.use(store, limits_.instance());
   tasks_.spawn(run_store(store));
   tasks_.spawn(fleet_.run());
@@ -372,20 +380,22 @@ void Instance::adopt_fleet() {
 /// Without a rollout it sleeps.
 Task<> Instance::drive_rollouts() {
   for (;;) {
-    const TimePoint until = rollouts_.running() ? loop_.now() + Rollouts::kTick : kNoDeadline;
+    const TimePoint until = rollouts_.running() ? loop_.now() + traffic::Rollouts::kTick : kNoDeadline;
     const Wake wake = co_await rollout_alarm_.wait(until);
     if (wake == Wake::kCancelled) co_return;
     rollout_alarm_.clear();
     if (upgrading_) continue;  // the next process goes on from what has been saved
-    const auto see = [this](const Rollouts::Place& place) { return fleet_.look(place, look_at(place, *generation_)); };
+    const auto see = [this](const traffic::Rollouts::Place& place) {
+      return fleet_.look(place, look_at(place, *generation_));
+    };
     if (!rollouts_.tick(loop_.now(), see)) continue;
     overrides_.save();
     fleet_.wake();
   }
 }
 
-Task<Instance::TrafficChange> Instance::change_traffic(std::string upstream, bool at_once,
-                                                       std::function<bool(Traffic&, Rollouts&)> what) {
+Task<Instance::TrafficChange> Instance::change_traffic(
+    std::string upstream, bool at_once, std::function<bool(traffic::Traffic&, traffic::Rollouts&)> what) {
   std::function<bool()> apply = [this, &what] { return what(traffic_, rollouts_); };
   auto changing = fleet_.change(std::move(upstream), at_once, std::move(apply));
   TrafficChange change;

@@ -10,13 +10,13 @@
 #include "observe/events.h"
 #include "observe/exposition.h"
 #include "proxy/admin/status_json.h"
-#include "proxy/fleet.h"
 #include "proxy/listener_sockets.h"
 #include "proxy/maintenance.h"
 #include "proxy/overrides.h"
-#include "proxy/rollouts.h"
 #include "proxy/upgrade.h"
 #include "proxy/worker.h"
+#include "traffic/fleet.h"
+#include "traffic/rollouts.h"
 
 namespace headgate::proxy {
 
@@ -59,16 +59,17 @@ class Instance {
   observe::Metrics& metrics() { return metrics_; }
   observe::Events& events() { return events_; }
   Overrides& overrides() { return overrides_; }
-  const Traffic& traffic() const { return traffic_; }
-  const Rollouts& rollouts() const { return rollouts_; }
-  const Fleet& fleet() const { return fleet_; }
+  const traffic::Traffic& traffic() const { return traffic_; }
+  const traffic::Rollouts& rollouts() const { return rollouts_; }
+  const traffic::Fleet& fleet() const { return fleet_; }
   /// An operator's command: `what` changes the traffic of one upstream, and returns false when it is refused; it may be
   /// called again, when another instance was faster. As Fleet::change().
   struct TrafficChange {
-    Fleet::Changed fleet;
+    traffic::Fleet::Changed fleet;
     bool saved = false;  ///< a restart will not forget it
   };
-  Task<TrafficChange> change_traffic(std::string upstream, bool at_once, std::function<bool(Traffic&, Rollouts&)> what);
+  Task<TrafficChange> change_traffic(std::string upstream, bool at_once,
+                                     std::function<bool(traffic::Traffic&, traffic::Rollouts&)> what);
   const Maintenance& maintenance() const { return maintenance_; }
   /// Returns when every worker acts on what the Monitor has announced until now, or has ended; after an upgrade also
   /// when the process before this one begins no requests any more.
@@ -115,11 +116,11 @@ class Instance {
   std::unique_ptr<Signals> signals_;  // before any thread
   observe::Events events_;
   upstream::Monitor monitor_;
-  Traffic traffic_;
-  Rollouts rollouts_;
+  traffic::Traffic traffic_;
+  traffic::Rollouts rollouts_;
   Maintenance maintenance_;
   Overrides overrides_;
-  Fleet fleet_;
+  traffic::Fleet fleet_;
   std::shared_ptr<const Generation> generation_;
   std::vector<std::shared_ptr<const Generation>> retired_;  // replaced, but requests may still be under way on them
   TimePoint started_at_ = Clock::now();

@@ -27,13 +27,13 @@ std::vector<std::pair<std::string, std::int64_t>> seconds_left(const tls::Certif
 }
 
 /// A name with several addresses is one server, and well when one of them is.
-void take_server_states(upstream::Monitor& monitor, const Traffic& traffic, observe::ProgramFigures& figures) {
+void take_server_states(upstream::Monitor& monitor, const traffic::Traffic& traffic, observe::ProgramFigures& figures) {
   std::map<ServerKey, std::uint64_t> ejections;
   for (auto& one : monitor.ejections()) ejections[{one.upstream, one.pool, one.server}] = one.count;
   for (const auto& pool : monitor.status()) {
     const auto split = traffic.status(pool.upstream);
     figures.pools.push_back({pool.upstream, pool.pool, pool.rotation == upstream::Rotation::kPanic,
-                             split ? weight_of(split->weights, pool.pool) : 0});
+                             split ? traffic::weight_of(split->weights, pool.pool) : 0});
     const std::size_t first = figures.servers.size();
     for (const auto& server : pool.servers) {
       // Its addresses stand one after another.
@@ -47,17 +47,18 @@ void take_server_states(upstream::Monitor& monitor, const Traffic& traffic, obse
   }
 }
 
-void take_static_pools(const Generation& generation, const Traffic& traffic, observe::ProgramFigures& figures) {
+void take_static_pools(const Generation& generation, const traffic::Traffic& traffic,
+                       observe::ProgramFigures& figures) {
   for (const auto& pools : generation.static_pools) {
     const auto split = traffic.status(pools.config->name);
     for (const auto pool : pools.split.pools) {
       figures.static_pools.push_back(
-          {pools.config->name, std::string(pool), split ? weight_of(split->weights, pool) : 0});
+          {pools.config->name, std::string(pool), split ? traffic::weight_of(split->weights, pool) : 0});
     }
   }
 }
 
-void take_rollouts(const Rollouts& rollouts, observe::ProgramFigures& figures) {
+void take_rollouts(const traffic::Rollouts& rollouts, observe::ProgramFigures& figures) {
   for (const auto& status : rollouts.all()) {
     const auto lifetime = rollouts.lifetime(status.upstream);
     figures.rollouts.push_back({status.upstream, 1 + static_cast<std::uint64_t>(status.state), status.percent,
@@ -76,11 +77,11 @@ void take_closures(const config::Config& config, const Closures& closed, observe
   }
 }
 
-void take_fleet(const Fleet& fleet, const Traffic& traffic, observe::ProgramFigures& figures) {
+void take_fleet(const traffic::Fleet& fleet, const traffic::Traffic& traffic, observe::ProgramFigures& figures) {
   if (!fleet.on()) return;
   figures.fleet_connected = fleet.up() ? 1 : 0;
   for (const auto& upstream : traffic.switchable()) {
-    figures.fleet_leads.emplace_back(upstream, fleet.role(upstream) == Fleet::Role::kLeader);
+    figures.fleet_leads.emplace_back(upstream, fleet.role(upstream) == traffic::Fleet::Role::kLeader);
   }
 }
 

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
-#include "proxy/saved_rollouts.h"
 #include "proxy/state_file.h"
+#include "traffic/saved_rollouts.h"
 
 namespace headgate::proxy {
 namespace {
@@ -32,17 +32,17 @@ std::optional<upstream::Monitor::Drains> read_drains(const json& listed) {
   return drains;
 }
 
-std::optional<std::vector<Traffic::Saved>> read_traffic(const json& listed) {
+std::optional<std::vector<traffic::Traffic::Saved>> read_traffic(const json& listed) {
   if (!listed.is_array()) return std::nullopt;
-  std::vector<Traffic::Saved> all;
+  std::vector<traffic::Traffic::Saved> all;
   for (const auto& one : listed) {
     auto upstream = text_at(one, "upstream");
-    const auto before = upstream ? read_weights(one.value("before", json::array())) : std::nullopt;
+    const auto before = upstream ? traffic::read_weights(one.value("before", json::array())) : std::nullopt;
     const json release = upstream ? one.value("release", json()) : json();
     if (!before || !release.is_number_unsigned()) return std::nullopt;
-    Traffic::Saved saved{*std::move(upstream), std::nullopt, *before, release.get<std::uint64_t>()};
+    traffic::Traffic::Saved saved{*std::move(upstream), std::nullopt, *before, release.get<std::uint64_t>()};
     if (one.contains("split")) {
-      saved.set = read_weights(one["split"]);
+      saved.set = traffic::read_weights(one["split"]);
       if (!saved.set) return std::nullopt;
     }
     all.push_back(std::move(saved));
@@ -94,11 +94,11 @@ std::string overrides_text(const SavedOverrides& saved) {
     document["drained"].push_back({{"upstream", upstream}, {"server", server}});
   }
   for (const auto& one : saved.traffic) {
-    json told = {{"upstream", one.upstream}, {"before", weights_json(one.before)}, {"release", one.release}};
-    if (one.set) told["split"] = weights_json(*one.set);
+    json told = {{"upstream", one.upstream}, {"before", traffic::weights_json(one.before)}, {"release", one.release}};
+    if (one.set) told["split"] = traffic::weights_json(*one.set);
     document["traffic"].push_back(std::move(told));
   }
-  if (!saved.rollouts.empty()) document["rollouts"] = saved_rollouts_json(saved.rollouts);
+  if (!saved.rollouts.empty()) document["rollouts"] = traffic::saved_rollouts_json(saved.rollouts);
   if (!saved.closed.empty()) document["maintenance"] = closures_json(saved.closed);
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
@@ -108,7 +108,7 @@ std::optional<SavedOverrides> read_overrides(std::string_view text) {
   if (!document.is_object() || !document.contains("version") || document["version"] != kVersion) return std::nullopt;
   auto drains = read_drains(document.value("drained", json::array()));
   auto traffic = read_traffic(document.value("traffic", json::array()));
-  auto rollouts = read_saved_rollouts(document.value("rollouts", json::array()));
+  auto rollouts = traffic::read_saved_rollouts(document.value("rollouts", json::array()));
   auto closed = read_closures(document.value("maintenance", json::array()));
   if (!drains || !traffic || !rollouts || !closed) return std::nullopt;
   return SavedOverrides{*std::move(drains), *std::move(traffic), *std::move(rollouts), *std::move(closed)};

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "proxy/maintenance.h"
-#include "proxy/rollouts.h"
-#include "proxy/traffic.h"
+#include "traffic/rollouts.h"
+#include "traffic/traffic.h"
 #include "upstream/monitor.h"
 
 namespace headgate::proxy {
@@ -21,8 +21,8 @@ namespace headgate::proxy {
 /// All that is kept.
 struct SavedOverrides {
   upstream::Monitor::Drains drains;
-  std::vector<Traffic::Saved> traffic;
-  std::vector<Rollouts::Saved> rollouts;
+  std::vector<traffic::Traffic::Saved> traffic;
+  std::vector<traffic::Rollouts::Saved> rollouts;
   Closures closed = {};
 };
 
@@ -35,7 +35,8 @@ class Overrides {
  public:
   static constexpr const char* kFileName = "overrides.json";
 
-  Overrides(upstream::Monitor& monitor, Traffic& traffic, Rollouts& rollouts, Maintenance& maintenance)
+  Overrides(upstream::Monitor& monitor, traffic::Traffic& traffic, traffic::Rollouts& rollouts,
+            Maintenance& maintenance)
       : monitor_(monitor), traffic_(traffic), rollouts_(rollouts), maintenance_(maintenance) {}
 
   /// Sets what was saved in `folder`, and saves there from now on. A file that cannot be read is logged and put aside
@@ -61,8 +62,8 @@ class Overrides {
 
  private:
   upstream::Monitor& monitor_;
-  Traffic& traffic_;
-  Rollouts& rollouts_;
+  traffic::Traffic& traffic_;
+  traffic::Rollouts& rollouts_;
   Maintenance& maintenance_;
   std::filesystem::path file_;
 };

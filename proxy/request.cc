@@ -9,7 +9,7 @@
 #include "proxy/grpc.h"
 #include "proxy/handlers/mirror.h"
 #include "proxy/security_headers.h"
-#include "proxy/traffic_plan.h"
+#include "traffic/plan.h"
 #include "routing/query.h"
 
 namespace headgate::proxy {

@@ -19,6 +19,10 @@
 #include "proxy/route_walk.h"
 #include "routing/template.h"
 
+namespace headgate::traffic {
+struct Trial;
+}  // namespace headgate::traffic
+
 namespace headgate::proxy {
 
 class CorsPolicy;
@@ -27,7 +31,6 @@ struct CompiledRoute;
 struct CompiledSite;
 class Shadow;
 class StoredBody;
-struct Trial;
 struct WorkerGeneration;
 using WorkerGenerationRef = boost::intrusive_ptr<WorkerGeneration>;
 
@@ -69,7 +72,7 @@ class Request final : public routing::Variables, public RoutePlace {
   std::string_view encoding;    ///< what the answer was compressed with here
 
   // Of a rollout, when the request counts in one; set when its pool is chosen.
-  std::shared_ptr<const Trial> trial;
+  std::shared_ptr<const traffic::Trial> trial;
   bool trial_is_new = false;  ///< it was sent to the new pool
   bool shielded = false;      ///< that failed, and another pool answered
 

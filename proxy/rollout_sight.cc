@@ -16,8 +16,8 @@ std::size_t healthy_servers(const upstream::Roster& roster) {
   return static_cast<std::size_t>(well);
 }
 
-Rollouts::Sight look_at(const Rollouts::Place& place, const Generation& generation) {
-  Rollouts::Sight sight;
+traffic::Rollouts::Sight look_at(const traffic::Rollouts::Place& place, const Generation& generation) {
+  traffic::Rollouts::Sight sight;
   sight.scores = place.cells.scores();
   sight.new_health = {0, sight.scores.connect_failures_in_a_row};
   sight.old_health = {0, 0};
@@ -29,7 +29,7 @@ Rollouts::Sight look_at(const Rollouts::Place& place, const Generation& generati
       const std::size_t well = healthy_servers(*generation.upstreams[i].watch.pools[j]->roster());
       if (pools[j].name == place.pool) {
         sight.new_health.healthy_servers = well;
-      } else if (weight_of(place.others, pools[j].name) > 0) {
+      } else if (traffic::weight_of(place.others, pools[j].name) > 0) {
         sight.old_health.healthy_servers += well;
       }
     }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "proxy/generation.h"
-#include "proxy/rollouts.h"
+#include "traffic/rollouts.h"
 #include "upstream/roster.h"
 
 namespace headgate::proxy {
@@ -13,6 +13,6 @@ namespace headgate::proxy {
 std::size_t healthy_servers(const upstream::Roster& roster);
 
 /// Main thread.
-Rollouts::Sight look_at(const Rollouts::Place& place, const Generation& generation);
+traffic::Rollouts::Sight look_at(const traffic::Rollouts::Place& place, const Generation& generation);
 
 }  // namespace headgate::proxy

@@ -32,7 +32,7 @@ json or_null(const std::optional<Number>& number) {
   return number ? json(*number) : json();
 }
 
-json decision_json(const Rollouts::Told& told) {
+json decision_json(const traffic::Rollouts::Told& told) {
   return {{"number", told.number},
           {"time", moment(told.at)},
           {"decision", routing::name_of(told.decision.kind)},
@@ -44,7 +44,7 @@ json decision_json(const Rollouts::Told& told) {
 
 }  // namespace
 
-json rollout_json(const Rollouts::Status& status) {
+json rollout_json(const traffic::Rollouts::Status& status) {
   const auto& numbers = status.numbers;
   const auto& figures = numbers.figures;
   json decisions = json::array();

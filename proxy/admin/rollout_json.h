@@ -4,10 +4,10 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "proxy/rollouts.h"
+#include "traffic/rollouts.h"
 
 namespace headgate::proxy {
 
-nlohmann::json rollout_json(const Rollouts::Status& status);
+nlohmann::json rollout_json(const traffic::Rollouts::Status& status);
 
 }  // namespace headgate::proxy

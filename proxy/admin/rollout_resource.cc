@@ -56,7 +56,7 @@ bool is_known(const Asked& asked) {
   return asked.action == "pause" || asked.action == "resume" || asked.action == "promote" || asked.action == "abort";
 }
 
-Rollouts::Refused apply(Rollouts& rollouts, const std::string& upstream, const Asked& asked) {
+traffic::Rollouts::Refused apply(traffic::Rollouts& rollouts, const std::string& upstream, const Asked& asked) {
   if (asked.action == "start") return rollouts.start(upstream, asked.pool, Clock::now());
   if (asked.action == "pause") return rollouts.pause(upstream);
   if (asked.action == "resume") return rollouts.resume(upstream);
@@ -75,8 +75,9 @@ Task<Answer> carry_out(Instance& instance, const std::string& upstream, const As
     }
     if (instance.fleet().on() && !instance.fleet().up()) co_return Answer{409, "fleet_away", kNoStartRefusal};
   }
-  Rollouts::Refused refusal;
-  std::function<bool(Traffic&, Rollouts&)> what = [&](Traffic&, Rollouts& rollouts) {
+  traffic::Rollouts::Refused refusal;
+  std::function<bool(traffic::Traffic&, traffic::Rollouts&)> what = [&](traffic::Traffic&,
+                                                                        traffic::Rollouts& rollouts) {
     refusal = apply(rollouts, upstream, asked);
     return !refusal;
   };
@@ -84,7 +85,7 @@ Task<Answer> carry_out(Instance& instance, const std::string& upstream, const As
   const auto changed = co_await changing;
   if (changed.fleet.raced) co_return Answer{409, "raced", kRacedRefusal};
   if (!refusal) co_return Answer{200, "", {}, changed.saved, changed.fleet.alone};
-  const bool unknown = refusal->kind == Rollouts::Refusal::Kind::kUnknown;
+  const bool unknown = refusal->kind == traffic::Rollouts::Refusal::Kind::kUnknown;
   co_return Answer{unknown ? 404 : 409, unknown ? "unknown" : "refused", refusal->message};
 }
 

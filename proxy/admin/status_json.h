@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "config/model.h"
-#include "proxy/traffic_meter.h"
 #include "observe/metric_cells.h"
 #include "proxy/maintenance.h"
-#include "proxy/rollouts.h"
-#include "proxy/traffic.h"
+#include "proxy/traffic_meter.h"
+#include "traffic/rollouts.h"
+#include "traffic/traffic.h"
 #include "upstream/monitor.h"
 
 namespace headgate::proxy {
@@ -39,10 +39,10 @@ struct StatusFacts {
   upstream::Monitor::Drains drains;              ///< unknown ones included
   /// Of the answers of a pool since the start, by upstream and pool.
   std::map<std::pair<std::string, std::string>, observe::DurationHistogram::Sum> latencies;
-  std::map<std::string, Traffic::Status> splits;     ///< by upstream, or by the name of a static with pools
-  std::map<std::string, Rollouts::Status> rollouts;  ///< by upstream
-  Closures closed;                                   ///< sites in maintenance, unknown ones included
-  std::map<std::string, std::string> shared;         ///< by upstream: this instance's part in the fleet
+  std::map<std::string, traffic::Traffic::Status> splits;     ///< by upstream, or by the name of a static with pools
+  std::map<std::string, traffic::Rollouts::Status> rollouts;  ///< by upstream
+  Closures closed;                                            ///< sites in maintenance, unknown ones included
+  std::map<std::string, std::string> shared;                  ///< by upstream: this instance's part in the fleet
 
   /// A static with pools.
   struct Statics {

@@ -19,8 +19,8 @@ using nlohmann::json;
 using Action = UpstreamPath::Action;
 
 struct Asked {
-  Traffic::Refusal refusal;  ///< what is wrong with the request
-  Weights weights;
+  traffic::Traffic::Refusal refusal;  ///< what is wrong with the request
+  traffic::Weights weights;
   bool reset = false;
   std::string pool;
   bool force = false;
@@ -99,7 +99,7 @@ json traffic_json(Instance& instance, const Pooled& pooled, const std::string& n
   told["release"] = status->release;
   told["split"] = json::object();
   for (const auto& pool : pools_of(pooled)) {
-    const double weight = weight_of(status->weights, pool);
+    const double weight = traffic::weight_of(status->weights, pool);
     const auto traffic = traffic_in(instance, pooled, name, pool);
     told["split"][pool] = weight;
     told["pools"].push_back({{"pool", pool},
@@ -111,7 +111,7 @@ json traffic_json(Instance& instance, const Pooled& pooled, const std::string& n
   return told;
 }
 
-Traffic::Refusal apply(Traffic& traffic, const UpstreamPath& path, const Asked& asked) {
+traffic::Traffic::Refusal apply(traffic::Traffic& traffic, const UpstreamPath& path, const Asked& asked) {
   switch (path.action) {
     case Action::kSplit:
       return asked.reset ? traffic.reset(path.upstream) : traffic.split(path.upstream, asked.weights);
@@ -139,8 +139,8 @@ struct Outcome {
   std::string refused;
   bool conflict = false;
 };
-Outcome carry_out(Traffic& traffic, Rollouts& rollouts, const UpstreamPath& path, const Pooled& pooled,
-                  const Asked& asked) {
+Outcome carry_out(traffic::Traffic& traffic, traffic::Rollouts& rollouts, const UpstreamPath& path,
+                  const Pooled& pooled, const Asked& asked) {
   const auto status = rollouts.status(path.upstream);
   if (status && !status->over()) {
     const bool back = path.action == Action::kRollback;
@@ -196,7 +196,8 @@ Task<> respond_traffic(http::Exchange& exchange, Instance& instance, const Upstr
   Outcome outcome;
   Instance::TrafficChange changed;
   if (refused.empty() && path.action != Action::kNone) {
-    std::function<bool(Traffic&, Rollouts&)> what = [&](Traffic& traffic, Rollouts& rollouts) {
+    std::function<bool(traffic::Traffic&, traffic::Rollouts&)> what = [&](traffic::Traffic& traffic,
+                                                                          traffic::Rollouts& rollouts) {
       outcome = carry_out(traffic, rollouts, path, pooled, asked);
       return outcome.refused.empty();
     };

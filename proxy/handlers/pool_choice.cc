@@ -97,7 +97,7 @@ void PoolChoice::join_trial(Request& request, std::size_t pool) const {
   request.trial_is_new = is_new;
 }
 
-std::optional<std::size_t> PoolChoice::other(const Trial& trial) {
+std::optional<std::size_t> PoolChoice::other(const traffic::Trial& trial) {
   routing::Split::Usable usable = 0;
   const auto& pools = trial.others.pools();
   const auto answers = [&](std::size_t place) -> std::optional<std::size_t> {

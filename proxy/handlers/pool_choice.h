@@ -10,7 +10,7 @@
 
 #include "proxy/generation.h"
 #include "proxy/request.h"
-#include "proxy/traffic_plan.h"
+#include "traffic/plan.h"
 
 namespace headgate::proxy {
 
@@ -31,7 +31,7 @@ class PoolChoice {
   /// For a copy of a request, whose answer nobody gets: drawn anew each time, by the weights alone.
   std::size_t draw_for_nobody();
   /// One of those that a rollout's new pool is compared with, which is well.
-  std::optional<std::size_t> other(const Trial& trial);
+  std::optional<std::size_t> other(const traffic::Trial& trial);
 
  private:
   /// Whether the pool of this number can answer.
@@ -51,7 +51,7 @@ class PoolChoice {
   const config::SplitRules& rules_;
   const upstream::Changes& changes_;
   std::uint64_t seen_ = 0;  // of the worker's changes
-  std::shared_ptr<const TrafficPlan> plan_;
+  std::shared_ptr<const traffic::Plan> plan_;
   std::vector<std::size_t> pools_;  // of this generation, by their place in the plan; kNone: not there
   std::uint64_t drawn_;
 };

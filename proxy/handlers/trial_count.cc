@@ -38,7 +38,7 @@ bool TrialCount::may_be_shielded() const {
   return is_new() && !shielding_ && request_.trial->shield && http::is_safe(request_.exchange.request.method);
 }
 
-RolloutCells::PerWorker& TrialCount::cells() const {
+traffic::RolloutCells::PerWorker& TrialCount::cells() const {
   return request_.trial->cells->of(request_.generation->upstreams[request_.route->upstream]->side().worker);
 }
 

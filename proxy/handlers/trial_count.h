@@ -64,7 +64,7 @@ class TrialCount {
   bool may_be_shielded() const;
   std::optional<std::size_t> shield_after(observe::Outcome outcome, bool whole);
   void end(observe::Outcome outcome);
-  RolloutCells::PerWorker& cells() const;
+  traffic::RolloutCells::PerWorker& cells() const;
   observe::ScoreCells& scores() const;
 
   Request& request_;

@@ -18,7 +18,9 @@ MAY_INCLUDE = {
     "auth": {"base", "tls"},
     "ratelimit": {"base", "config"},
     "upstream": {"base", "config", "http", "tls", "observe"},
-    "proxy": {"base", "config", "observe", "http", "tls", "compress", "routing", "auth", "ratelimit", "upstream"},
+    "traffic": {"base", "config", "observe", "routing", "ratelimit", "upstream"},
+    "proxy": {"base", "config", "observe", "http", "tls", "compress", "routing", "auth", "ratelimit", "upstream",
+              "traffic"},
 }
 # Routing decides about messages; how they are read and written is none of its business.
 HTTP_FOR_ROUTING = {"http/message.h", "http/fields.h", "http/path.h"}

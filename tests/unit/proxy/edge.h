@@ -6,7 +6,6 @@
 #include <fstream>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,20 +14,15 @@
 #include <nlohmann/json.hpp>
 #include <sys/time.h>
 
-#include "config/load.h"
 #include "proxy/instance.h"
 #include "proxy/worker.h"
 #include "tests/unit/base/sockets.h"
+#include "tests/unit/config/read.h"
 
 namespace headgate::proxy {
 
 inline config::Config read_config(const std::string& yaml) {
-  auto loaded = config::load_text(yaml, "test.yaml", config::process_environment(), configuration_checks());
-  std::string problems;
-  for (const auto& one : loaded.errors) problems += config::to_string(one) + "\n";
-  for (const auto& one : loaded.not_available) problems += config::to_string(one) + "\n";
-  if (!problems.empty()) throw std::invalid_argument(problems);
-  return std::move(loaded.config);
+  return headgate::read_config(yaml, configuration_checks());
 }
 
 /// One for all generations of a test program that need one.
@@ -38,9 +32,9 @@ inline upstream::Monitor& monitor() {
   return one;
 }
 
-inline Traffic& traffic() {
+inline traffic::Traffic& traffic() {
   static observe::Events events;
-  static Traffic one(events, [] { monitor().announce(); });
+  static traffic::Traffic one(events, [] { monitor().announce(); });
   return one;
 }
 
@@ -229,7 +223,7 @@ class Edge {
   const observe::Metrics& metrics() const { return metrics_; }
   ConnectionCount& connections() { return connections_; }
   const BodyBudget& bodies() const { return bodies_; }
-  Traffic& traffic() { return traffic_; }
+  traffic::Traffic& traffic() { return traffic_; }
 
   /// One request on a connection of its own.
   Peer::Message ask(std::string_view request, bool bodyless = false) {
@@ -261,7 +255,7 @@ class Edge {
   observe::Metrics metrics_{1};
   observe::Events events_;
   upstream::Monitor monitor_{1, config::Dns(), events_};
-  Traffic traffic_{events_, [this] { monitor_.announce(); }};
+  traffic::Traffic traffic_{events_, [this] { monitor_.announce(); }};
   ConnectionCount connections_;
   ratelimit::Stores limits_;
   auth::PasswordThreads passwords_;

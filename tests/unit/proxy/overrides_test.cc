@@ -28,8 +28,8 @@ TEST(OverridesText, ComesBack) {
 }
 
 TEST(OverridesText, OfSplitsToo) {
-  const Traffic::Saved set{"api", Weights{{"blue", 90.5}, {"green", 9.5}}, {{"blue", 1}}, 7};
-  const Traffic::Saved only_a_release{"web", std::nullopt, {}, 2};
+  const traffic::Traffic::Saved set{"api", traffic::Weights{{"blue", 90.5}, {"green", 9.5}}, {{"blue", 1}}, 7};
+  const traffic::Traffic::Saved only_a_release{"web", std::nullopt, {}, 2};
   const auto read = read_overrides(overrides_text({kTwo, {set, only_a_release}, {}}));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->drains, kTwo);
@@ -99,8 +99,8 @@ sites: [{ routes: [{ path: /*, proxy: api }] }]
   const std::string file_ = folder_ / "overrides.json";
   observe::Events events_;
   upstream::Monitor monitor_{1, config::Dns(), events_};
-  Traffic traffic_{events_, [] {}};
-  Rollouts rollouts_{traffic_, events_, 1};
+  traffic::Traffic traffic_{events_, [] {}};
+  traffic::Rollouts rollouts_{traffic_, events_, 1};
   Maintenance maintenance_{events_, [](const auto&) {}};
   std::vector<upstream::UpstreamWatch> watched_;
 };

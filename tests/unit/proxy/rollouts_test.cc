@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/rollouts.h"
+#include "traffic/rollouts.h"
 
 #include <algorithm>
 
@@ -10,7 +10,7 @@
 #include "proxy/admin/rollout_json.h"
 #include "proxy/overrides.h"
 #include "proxy/rollout_sight.h"
-#include "proxy/saved_rollouts.h"
+#include "traffic/saved_rollouts.h"
 #include "tests/unit/proxy/edge.h"
 
 namespace headgate::proxy {
@@ -49,7 +49,7 @@ class RolloutsTest : public ::testing::Test {
     rollouts.adopt(config, now);
     traffic.adopt(config);
   }
-  std::string split() const { return text_of(traffic.status("api")->weights); }
+  std::string split() const { return traffic::text_of(traffic.status("api")->weights); }
   /// What workers would count, by the plan that they follow.
   void serve(int requests, Outcome outcome = Outcome::kAnswered, Outcome old_outcome = Outcome::kAnswered) {
     auto& cells = feed->plan()->trial->cells->of(0);
@@ -62,8 +62,8 @@ class RolloutsTest : public ::testing::Test {
   }
   bool tick() {
     now += 100ms;
-    return rollouts.tick(now, [this](const Rollouts::Place& place) {
-      Rollouts::Sight sight;
+    return rollouts.tick(now, [this](const traffic::Rollouts::Place& place) {
+      traffic::Rollouts::Sight sight;
       sight.scores = place.cells.scores();
       sight.new_health = new_health;
       sight.may_advance = may_advance;
@@ -88,13 +88,13 @@ class RolloutsTest : public ::testing::Test {
     }
     return all;
   }
-  Rollouts::Status status() const { return *rollouts.status("api"); }
+  traffic::Rollouts::Status status() const { return *rollouts.status("api"); }
 
   observe::Events events;
-  Traffic traffic{events, [] {}};
-  Rollouts rollouts{traffic, events, 2};
+  traffic::Traffic traffic{events, [] {}};
+  traffic::Rollouts rollouts{traffic, events, 2};
   config::Config config;
-  std::shared_ptr<TrafficFeed> feed;
+  std::shared_ptr<traffic::Feed> feed;
   TimePoint now{1h};
   routing::PoolHealth new_health;
   bool may_advance = true;
@@ -139,8 +139,8 @@ TEST_F(RolloutsTest, WithTrafficBeforeItHasNoneAfterwards) {
   rollouts.start("api", "green", now);
   EXPECT_EQ(split(), "blue 90, green 10");
   rollouts.abort("api");
-  EXPECT_EQ(weight_of(traffic.status("api")->weights, "green"), 0);
-  EXPECT_EQ(weight_of(traffic.status("api")->weights, "blue"), 80);
+  EXPECT_EQ(traffic::weight_of(traffic.status("api")->weights, "green"), 0);
+  EXPECT_EQ(traffic::weight_of(traffic.status("api")->weights, "blue"), 80);
 }
 
 TEST_F(RolloutsTest, OthersShareTheRestAsBefore) {
@@ -182,7 +182,7 @@ TEST_F(RolloutsTest, EachDrawsItsOwnClients) {
 }
 
 TEST_F(RolloutsTest, WhatCannotBeIsRefusedAndChangesNothing) {
-  using Kind = Rollouts::Refusal::Kind;
+  using Kind = traffic::Rollouts::Refusal::Kind;
   EXPECT_EQ(rollouts.start("nobody", "green", now)->kind, Kind::kUnknown);
   EXPECT_EQ(rollouts.start("api", "gren", now)->message, "upstream 'api' has no pool 'gren'; did you mean 'green'?");
   EXPECT_EQ(rollouts.start("api", "blue", now)->kind, Kind::kConflict) << "it has everything";
@@ -268,14 +268,14 @@ TEST_F(RolloutsTest, ARestartGoesOnWithIt) {
   ASSERT_TRUE(saved);
   ASSERT_EQ(saved->rollouts.size(), 1u);
 
-  Traffic other_traffic(events, [] {});
-  Rollouts other(other_traffic, events, 1);
+  traffic::Traffic other_traffic(events, [] {});
+  traffic::Rollouts other(other_traffic, events, 1);
   const auto its_feed = other_traffic.feed(config.upstreams[0]);
   other.adopt(config, now);
   other_traffic.adopt(config);
   other_traffic.restore(saved->traffic);
   other.restore(saved->rollouts, now);
-  EXPECT_EQ(text_of(other_traffic.status("api")->weights), "blue 50, green 50");
+  EXPECT_EQ(traffic::text_of(other_traffic.status("api")->weights), "blue 50, green 50");
   EXPECT_EQ(its_feed->plan()->points.of("client").bits(), feed->plan()->points.of("client").bits());
   const auto now_there = other.status("api");
   ASSERT_TRUE(now_there);
@@ -284,21 +284,21 @@ TEST_F(RolloutsTest, ARestartGoesOnWithIt) {
   EXPECT_EQ(now_there->totals.new_errors, 7u);
   EXPECT_EQ(now_there->totals.failed, 3u);
   EXPECT_FALSE(other.abort("api"));
-  EXPECT_EQ(text_of(other_traffic.status("api")->weights), "blue 1, green 0");
+  EXPECT_EQ(traffic::text_of(other_traffic.status("api")->weights), "blue 1, green 0");
 }
 
 TEST_F(RolloutsTest, ARestartWithoutItsPoolsEndsIt) {
   rollouts.start("api", "green", now);
   const auto saved = rollouts.saved();
-  Traffic other_traffic(events, [] {});
-  Rollouts other(other_traffic, events, 1);
+  traffic::Traffic other_traffic(events, [] {});
+  traffic::Rollouts other(other_traffic, events, 1);
   const auto other_config = config_of(kQuick, "blue, red");
   const auto its_feed = other_traffic.feed(other_config.upstreams[0]);
   other.adopt(other_config, now);
   other_traffic.adopt(other_config);
   other.restore(saved, now);
   EXPECT_FALSE(other.running());
-  EXPECT_EQ(text_of(other_traffic.status("api")->weights), "blue 1, red 0");
+  EXPECT_EQ(traffic::text_of(other_traffic.status("api")->weights), "blue 1, red 0");
   EXPECT_EQ(its_feed->plan()->trial, nullptr);
   EXPECT_EQ(decisions().back(), "rolled_back");
 }
@@ -333,26 +333,26 @@ TEST_F(RolloutsTest, ItsJsonHasTheNumbers) {
 }
 
 TEST(SavedRollouts, WhatIsDamagedIsNone) {
-  Rollouts::Saved saved{"api", "green", {{"blue", 1}, {"green", 0}}, {}, {}, 1'700'000'000};
-  const auto whole = saved_rollouts_json({saved});
-  ASSERT_TRUE(read_saved_rollouts(whole));
-  EXPECT_EQ(read_saved_rollouts(whole)->front().started_at, 1'700'000'000);
+  traffic::Rollouts::Saved saved{"api", "green", {{"blue", 1}, {"green", 0}}, {}, {}, 1'700'000'000};
+  const auto whole = traffic::saved_rollouts_json({saved});
+  ASSERT_TRUE(traffic::read_saved_rollouts(whole));
+  EXPECT_EQ(traffic::read_saved_rollouts(whole)->front().started_at, 1'700'000'000);
   for (const auto& [name, value] : whole[0].items()) {
     auto damaged = whole;
     damaged[0].erase(name);
-    EXPECT_FALSE(read_saved_rollouts(damaged)) << name;
+    EXPECT_FALSE(traffic::read_saved_rollouts(damaged)) << name;
     damaged[0][name] = -1;
-    EXPECT_FALSE(read_saved_rollouts(damaged)) << name;
+    EXPECT_FALSE(traffic::read_saved_rollouts(damaged)) << name;
   }
   for (const auto& [name, value] : whole[0]["record"].items()) {
     auto damaged = whole;
     damaged[0]["record"][name] = "x";
-    EXPECT_FALSE(read_saved_rollouts(damaged)) << name;
+    EXPECT_FALSE(traffic::read_saved_rollouts(damaged)) << name;
     damaged[0]["record"][name] = 1e300;
-    EXPECT_FALSE(read_saved_rollouts(damaged)) << name;
+    EXPECT_FALSE(traffic::read_saved_rollouts(damaged)) << name;
   }
-  EXPECT_FALSE(read_saved_rollouts(nlohmann::json::object()));
-  EXPECT_FALSE(read_saved_rollouts(nlohmann::json::array({1})));
+  EXPECT_FALSE(traffic::read_saved_rollouts(nlohmann::json::object()));
+  EXPECT_FALSE(traffic::read_saved_rollouts(nlohmann::json::array({1})));
 }
 
 TEST(RolloutSight, ServersThatNothingIsKnownAgainstAreWell) {

@@ -134,15 +134,15 @@ class StaticPoolsTraffic : public testing::Test {
     traffic.adopt(config);
   }
   std::string plan() const {
-    Weights weights;
+    traffic::Weights weights;
     for (const auto& pool : feed->plan()->split.pools()) weights.emplace_back(pool.name, pool.weight);
-    return text_of(weights);
+    return traffic::text_of(weights);
   }
 
   observe::Events events;
-  Traffic traffic{events, [] {}};
+  traffic::Traffic traffic{events, [] {}};
   config::Config config;
-  std::shared_ptr<TrafficFeed> feed;
+  std::shared_ptr<traffic::Feed> feed;
 };
 
 TEST_F(StaticPoolsTraffic, IsSwitchedLikeThatOfUpstreams) {

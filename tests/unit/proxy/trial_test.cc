@@ -41,7 +41,7 @@ class TrialTest : public ::testing::Test {
                            blue.address() + "\"] }\n      green: { servers: [\"" + green.address() +
                            "\"] }\nsites: [{ routes: [{ path: /*, proxy: api, max_body: 100KiB }] }]\n";
   Edge edge{yaml};
-  const std::shared_ptr<RolloutCells> cells = std::make_shared<RolloutCells>(1, 1);
+  const std::shared_ptr<traffic::RolloutCells> cells = std::make_shared<traffic::RolloutCells>(1, 1);
 };
 
 TEST_F(TrialTest, AnAnswerCountsForTheNewPool) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/fleet_store.h"
+#include "traffic/fleet_store.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 #include "ratelimit/redis_client.h"
 #include "upstream/name_resolver.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 using ratelimit::RedisClient;
@@ -193,4 +193,4 @@ std::shared_ptr<FleetStore> redis_fleet_store(Loop& loop, const config::Redis& r
   return std::make_shared<RedisFleetStore>(loop, *std::move(url), redis, dns);
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

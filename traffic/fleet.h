@@ -20,12 +20,12 @@
 #include "base/loop.h"
 #include "base/task.h"
 #include "observe/events.h"
-#include "proxy/fleet_store.h"
-#include "proxy/rollouts.h"
-#include "proxy/shared_traffic.h"
-#include "proxy/traffic.h"
+#include "traffic/fleet_store.h"
+#include "traffic/rollouts.h"
+#include "traffic/shared_traffic.h"
+#include "traffic/traffic.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// One loop's thread: the main thread's. What it is given outlives it.
 class Fleet {
@@ -142,4 +142,4 @@ class Fleet {
 
 const char* to_string(Fleet::Role role);
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

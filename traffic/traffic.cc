@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/traffic.h"
+#include "traffic/traffic.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "config/nearest.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 double sum_of(const Weights& weights) {
@@ -38,11 +38,11 @@ routing::Split split_of(const Weights& weights) {
   return routing::Split(std::move(pools));
 }
 
-std::shared_ptr<const TrafficPlan> plan_of(const std::string& upstream, const Weights& weights, std::uint64_t release,
+std::shared_ptr<const Plan> plan_of(const std::string& upstream, const Weights& weights, std::uint64_t release,
                                            std::shared_ptr<const Trial> trial) {
   // The same in every instance that has had the same releases.
   routing::Points points(fmt::format("headgate release {} of {}", release, upstream));
-  return std::make_shared<const TrafficPlan>(TrafficPlan{split_of(weights), std::move(points), std::move(trial)});
+  return std::make_shared<const Plan>(Plan{split_of(weights), std::move(points), std::move(trial)});
 }
 
 /// `pool` at so many percent, the others sharing the rest.
@@ -121,19 +121,19 @@ std::string text_of(const Weights& weights) {
 
 // --- the configuration ----------------------------------------------------------------------------------------------
 
-std::shared_ptr<TrafficFeed> Traffic::feed(const config::Upstream& upstream) {
+std::shared_ptr<Feed> Traffic::feed(const config::Upstream& upstream) {
   return feed(upstream.name, configured_weights(upstream));
 }
 
-std::shared_ptr<TrafficFeed> Traffic::feed(const config::Static& files) {
+std::shared_ptr<Feed> Traffic::feed(const config::Static& files) {
   return feed(files.name, configured_weights(files));
 }
 
-std::shared_ptr<TrafficFeed> Traffic::feed(const std::string& name, const Weights& file) {
+std::shared_ptr<Feed> Traffic::feed(const std::string& name, const Weights& file) {
   auto& state = states_[name];
   if (!state.feed) {
     const Weights now = state.set ? ordered(file, *state.set) : file;
-    state.feed = std::make_shared<TrafficFeed>(plan_of(name, sum_of(now) > 0 ? now : file, state.release, nullptr));
+    state.feed = std::make_shared<Feed>(plan_of(name, sum_of(now) > 0 ? now : file, state.release, nullptr));
   }
   return state.feed;
 }
@@ -181,7 +181,7 @@ void Traffic::publish(const std::string& name, State& state) {
   if (state.feed) {
     state.feed->publish(std::move(plan));
   } else {
-    state.feed = std::make_shared<TrafficFeed>(std::move(plan));
+    state.feed = std::make_shared<Feed>(std::move(plan));
   }
 }
 
@@ -392,4 +392,4 @@ void Traffic::leave_rollout(const std::string& upstream) {
   changed_();
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -14,7 +14,7 @@
 #include "base/task.h"
 #include "config/model.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// One loop's thread. Each call ends within a time of the store's.
 class FleetStore {
@@ -53,4 +53,4 @@ class FleetStore {
 /// The first Redis of the configuration's.
 std::shared_ptr<FleetStore> redis_fleet_store(Loop& loop, const config::Redis& redis, const config::Dns& dns);
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/saved_rollouts.h"
+#include "traffic/saved_rollouts.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 using nlohmann::json;
@@ -139,4 +139,4 @@ std::optional<std::vector<Rollouts::Saved>> read_saved_rollouts(const json& list
   return all;
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/fleet.h"
+#include "traffic/fleet.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/log.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 using namespace std::chrono_literals;
@@ -396,4 +396,4 @@ void Fleet::came_back() {
   events_.add("fleet_back", {});
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

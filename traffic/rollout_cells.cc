@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/rollout_cells.h"
+#include "traffic/rollout_cells.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 RolloutScores& RolloutScores::operator+=(const RolloutScores& other) {
   new_pool += other.new_pool;
@@ -29,4 +29,4 @@ RolloutScores RolloutCells::scores() const {
   return sum;
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

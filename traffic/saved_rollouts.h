@@ -7,9 +7,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "proxy/rollouts.h"
+#include "traffic/rollouts.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 nlohmann::json saved_rollouts_json(const std::vector<Rollouts::Saved>& saved);
 /// Nothing: it is no such thing.
@@ -19,4 +19,4 @@ std::optional<std::vector<Rollouts::Saved>> read_saved_rollouts(const nlohmann::
 nlohmann::json weights_json(const Weights& weights);
 std::optional<Weights> read_weights(const nlohmann::json& pools);
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

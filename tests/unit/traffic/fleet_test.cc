@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/fleet.h"
+#include "traffic/fleet.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,9 +8,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/unit/proxy/edge.h"
+#include "base/task_group.h"
+#include "tests/unit/config/read.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 using namespace std::chrono_literals;
@@ -130,7 +131,7 @@ struct One {
   Rollouts rollouts;
   int adopted = 0;
   Fleet fleet;
-  std::shared_ptr<TrafficFeed> feed;
+  std::shared_ptr<Feed> feed;
   TimePoint now{1h};
   routing::PoolHealth health;
   Judge judge = Judge::kAlone;
@@ -514,4 +515,4 @@ TEST(SharedScores, AreBounded) {
 }
 
 }  // namespace
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -9,10 +9,10 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/rollouts.h"
-#include "proxy/traffic.h"
+#include "traffic/rollouts.h"
+#include "traffic/traffic.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// The state of one upstream. Each change has the next version.
 struct SharedTraffic {
@@ -37,4 +37,4 @@ std::string essence_of(const SharedTraffic& state);
 std::string scores_text(const RolloutScores& scores);
 std::optional<RolloutScores> read_scores(std::string_view text);
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "proxy/rollouts.h"
+#include "traffic/rollouts.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 using routing::RolloutRecord;
 using routing::RolloutState;
@@ -103,4 +103,4 @@ void Rollouts::take_told(Entry& entry, const std::vector<Told>& told, const std:
   entry.number = told.back().number;
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -15,11 +15,11 @@
 
 #include "config/model.h"
 #include "observe/events.h"
-#include "proxy/rollout_cells.h"
-#include "proxy/traffic.h"
+#include "traffic/rollout_cells.h"
+#include "traffic/traffic.h"
 #include "routing/rollout.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// Main thread. `traffic` and `events` outlive it.
 class Rollouts {
@@ -191,4 +191,4 @@ class Rollouts {
   std::map<std::string, Totals> earlier_;                  // likewise, of rollouts that another one has followed
 };
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

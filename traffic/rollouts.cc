@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/rollouts.h"
+#include "traffic/rollouts.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "config/nearest.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 using routing::RolloutDecision;
@@ -427,4 +427,4 @@ void Rollouts::restore(const std::vector<Saved>& saved, TimePoint now) {
   }
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/traffic.h"
+#include "traffic/traffic.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/proxy/edge.h"
+#include "tests/unit/config/read.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 config::Config config_of(const std::string& split, const std::string& pools = "blue, green") {
@@ -42,7 +42,7 @@ class TrafficTest : public ::testing::Test {
   int changes = 0;
   Traffic traffic{events, [this] { ++changes; }};
   config::Config config;
-  std::shared_ptr<TrafficFeed> feed;
+  std::shared_ptr<Feed> feed;
 };
 
 TEST_F(TrafficTest, TheFileSaysItAtFirst) {
@@ -152,4 +152,4 @@ TEST_F(TrafficTest, EachReleaseDrawsItsOwnClients) {
 }
 
 }  // namespace
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

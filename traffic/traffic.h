@@ -15,9 +15,9 @@
 
 #include "config/model.h"
 #include "observe/events.h"
-#include "proxy/traffic_plan.h"
+#include "traffic/plan.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// Pools by name, in the order of the configuration; weights are relative.
 using Weights = std::vector<std::pair<std::string, double>>;
@@ -34,8 +34,8 @@ class Traffic {
   Traffic(observe::Events& events, std::function<void()> changed) : events_(events), changed_(std::move(changed)) {}
 
   /// The feed of an upstream or of a static with pools, made when it is not known yet.
-  std::shared_ptr<TrafficFeed> feed(const config::Upstream& upstream);
-  std::shared_ptr<TrafficFeed> feed(const config::Static& files);
+  std::shared_ptr<Feed> feed(const config::Upstream& upstream);
+  std::shared_ptr<Feed> feed(const config::Static& files);
 
   /// From now on this is the configuration. What operators have set stays, for the pools that are still there.
   void adopt(const config::Config& config);
@@ -100,7 +100,7 @@ class Traffic {
  private:
   struct State {
     const char* kind = "upstream";  ///< what operators call it: that, or "static"
-    std::shared_ptr<TrafficFeed> feed;
+    std::shared_ptr<Feed> feed;
     Weights file;                ///< empty: not in the configuration
     std::optional<Weights> set;  ///< by an operator
     Weights before;              ///< the last change
@@ -108,7 +108,7 @@ class Traffic {
     std::optional<Rolling> rolling;
   };
 
-  std::shared_ptr<TrafficFeed> feed(const std::string& name, const Weights& file);
+  std::shared_ptr<Feed> feed(const std::string& name, const Weights& file);
   Weights at_rest(const State& state) const;
   Weights effective(const State& state) const;
   void change(const std::string& name, State& state, Weights to, std::optional<Weights> set, const char* type);
@@ -130,4 +130,4 @@ bool same_shares(const Weights& a, const Weights& b);
 /// "blue 95, green 5"
 std::string text_of(const Weights& weights);
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

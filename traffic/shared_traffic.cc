@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/shared_traffic.h"
+#include "traffic/shared_traffic.h"
 
 #include <algorithm>
 #include <array>
@@ -11,9 +11,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "proxy/saved_rollouts.h"
+#include "traffic/saved_rollouts.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 namespace {
 
 using nlohmann::json;
@@ -280,4 +280,4 @@ std::optional<RolloutScores> read_scores(std::string_view text) {
   return scores;
 }
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

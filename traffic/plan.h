@@ -7,10 +7,10 @@
 #include <string>
 #include <utility>
 
-#include "proxy/rollout_cells.h"
+#include "traffic/rollout_cells.h"
 #include "routing/split.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// A rollout under way. Requests that began during it hold it, so that they are counted and shielded to their end.
 struct Trial {
@@ -21,29 +21,29 @@ struct Trial {
 };
 
 /// At one moment. Immutable.
-struct TrafficPlan {
+struct Plan {
   routing::Split split;
   routing::Points points;              ///< of the release
   std::shared_ptr<const Trial> trial;  ///< null: no rollout is under way
 };
 
 /// The latest plan of one upstream. It is known by the upstream's name and outlives generations. Any thread.
-class TrafficFeed {
+class Feed {
  public:
-  explicit TrafficFeed(std::shared_ptr<const TrafficPlan> plan) : plan_(std::move(plan)) {}
+  explicit Feed(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
 
-  std::shared_ptr<const TrafficPlan> plan() const {
+  std::shared_ptr<const Plan> plan() const {
     const std::lock_guard lock(mutex_);
     return plan_;
   }
-  void publish(std::shared_ptr<const TrafficPlan> plan) {
+  void publish(std::shared_ptr<const Plan> plan) {
     const std::lock_guard lock(mutex_);
     plan_.swap(plan);
   }
 
  private:
   mutable std::mutex mutex_;  // for the moment of a copy, and never on the path of a request
-  std::shared_ptr<const TrafficPlan> plan_;
+  std::shared_ptr<const Plan> plan_;
 };
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic

@@ -10,7 +10,7 @@
 
 #include "observe/scorecard.h"
 
-namespace headgate::proxy {
+namespace headgate::traffic {
 
 /// Plain numbers that only grow: of one instance, or of several added up.
 struct RolloutScores {
@@ -52,4 +52,4 @@ class RolloutCells {
   std::atomic<std::uint64_t> unreached_{0};
 };
 
-}  // namespace headgate::proxy
+}  // namespace headgate::traffic
