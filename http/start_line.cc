@@ -21,6 +21,12 @@ constexpr std::string_view kOtherMethods[] = {
     "SEARCH",     "SOURCE", "SUBSCRIBE", "UNBIND", "UNLINK",   "UNLOCK",    "UNSUBSCRIBE",
 };
 
+/// True when the bytes, of which there are as many, begin with "HTTP/1.".
+bool is_http1(const char* bytes) {
+  constexpr std::string_view kName = "HTTP/1.";
+  return std::memcmp(bytes, kName.data(), kName.size()) == 0;
+}
+
 bool is_known_method(std::string_view name) {
   return method_of(name) != Method::kOther ||
          std::find(std::begin(kOtherMethods), std::end(kOtherMethods), name) != std::end(kOtherMethods);
@@ -96,7 +102,7 @@ StartLine::Step StartLine::parse_request(const char* data, std::size_t size) {
 StartLine::Step StartLine::read_version(const char* data, std::size_t size) {
   const std::size_t from = target_end_ + 1;
   const std::string_view text(data + from, std::min<std::size_t>(size - from, 8));
-  if (!text.starts_with("HTTP/1.") || text.size() < 8 || (text[7] != '1' && text[7] != '0')) {
+  if (text.size() < 8 || !is_http1(text.data()) || (text[7] != '1' && text[7] != '0')) {
     if (!fits(text, "HTTP/0.0")) return fail(Fault::kMalformed);
     return text.size() < 8 ? wait(Stage::kVersion, size) : fail(Fault::kVersion);
   }
@@ -129,7 +135,9 @@ StartLine::Step StartLine::parse_status(const char* data, std::size_t size) {
 StartLine::Step StartLine::read_status(const char* data, std::size_t size) {
   constexpr std::size_t kSize = 12;
   const std::string_view text(data + begin_, std::min(size - begin_, kSize));
-  if (!text.starts_with("HTTP/1.") || text.size() < kSize || !fits(text.substr(7), "0 000")) {
+  const bool whole = text.size() == kSize && is_http1(text.data()) && is_digit(text[7]) && text[8] == ' ' &&
+                     is_digit(text[9]) && is_digit(text[10]) && is_digit(text[11]);
+  if (!whole) {
     return fits(text, "HTTP/1.0 000") && text.size() < kSize ? wait(Stage::kStatus, size) : fail(Fault::kMalformed);
   }
   status_ = static_cast<std::uint16_t>((text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0'));
