@@ -94,62 +94,65 @@ char* put_escaped(char* out, unsigned char byte) {
 
 /// Bytes side by side: the compiler makes of it what the machine has.
 using Block [[gnu::vector_size(16)]] = signed char;
+using Words [[gnu::vector_size(16)]] = std::uint64_t;
 
-constexpr std::uint64_t kOnes = 0x0101010101010101;
-constexpr std::uint64_t kHighBits = 0x8080808080808080;
-
-/// Has its high bit set in each byte that is zero, and perhaps in some above one.
-constexpr std::uint64_t zeros(std::uint64_t word) {
-  return (word - kOnes) & ~word & kHighBits;
-}
-
-/// Bytes that a JSON string cannot hold as they are.
+/// Bytes that a JSON string cannot hold as they are. Read with a sign, those with the high bit are below 0x20, too.
 struct OddInJson {
-  /// Read with a sign, those with the high bit are below 0x20, too.
   static Block in(Block bytes) { return (Block{} + 0x20 > bytes) | (bytes == '"') | (bytes == '\\'); }
-  static std::uint64_t in(std::uint64_t word) {
-    return ((word - kOnes * 0x20) & kHighBits) | (word & kHighBits) | zeros(word ^ kOnes * '"') |
-           zeros(word ^ kOnes * '\\');
-  }
 };
 
 /// Those that the combined format escapes.
 struct OddInCombined {
   static Block in(Block bytes) { return OddInJson::in(bytes) | (bytes == 0x7f); }
-  static std::uint64_t in(std::uint64_t word) { return OddInJson::in(word) | zeros(word ^ kOnes * 0x7f); }
 };
 
-/// Copies text of at least sizeof(Unit) bytes, one unit after another, of which the last two may overlap. What of it
-/// was odd: zero when nothing was.
-template <class Odd, class Unit>
-Unit copy_units(char* to, std::string_view text) {
-  Unit odd{};
-  const auto copy = [&](std::size_t at) {
-    Unit unit;
-    std::memcpy(&unit, text.data() + at, sizeof unit);
-    std::memcpy(to + at, &unit, sizeof unit);
-    odd |= Odd::in(unit);
-  };
-  for (std::size_t at = 0; at + sizeof(Unit) < text.size(); at += sizeof(Unit)) copy(at);
-  copy(text.size() - sizeof(Unit));
-  return odd;
+bool any(Block bytes) {
+  const auto words = reinterpret_cast<Words>(bytes);
+  return (words[0] | words[1]) != 0;
 }
 
-/// False when a byte of the text is odd: what was written is void then.
+template <class Unit>
+Unit copy_unit(char* to, const char* from) {
+  Unit unit;
+  std::memcpy(&unit, from, sizeof unit);
+  std::memcpy(to, &unit, sizeof unit);
+  return unit;
+}
+
+/// Copies 1 to 15 bytes, as a beginning and an end that may overlap: all of them, some perhaps twice.
+[[gnu::always_inline]] inline Block copy_short(char* to, std::string_view text) {
+  const char* const from = text.data();
+  const std::size_t size = text.size();
+  if (size >= 8) {
+    const auto first = copy_unit<std::uint64_t>(to, from);
+    const auto last = copy_unit<std::uint64_t>(to + size - 8, from + size - 8);
+    return reinterpret_cast<Block>(Words{first, last});
+  }
+  std::uint64_t word = 0;
+  if (size >= 4) {
+    const auto first = copy_unit<std::uint32_t>(to, from);
+    const auto last = copy_unit<std::uint32_t>(to + size - 4, from + size - 4);
+    word = std::uint64_t{last} << 32 | first;
+  } else {
+    const auto first = copy_unit<unsigned char>(to, from);
+    const auto middle = copy_unit<unsigned char>(to + size / 2, from + size / 2);
+    const auto last = copy_unit<unsigned char>(to + size - 1, from + size - 1);
+    constexpr std::uint64_t kBlanks = 0x2020202020000000;  // never odd
+    word = kBlanks | std::uint64_t{last} << 16 | std::uint64_t{middle} << 8 | first;
+  }
+  return reinterpret_cast<Block>(Words{word, word});
+}
+
+/// Copies text that is not empty. False when a byte of it is odd: what was written is void then.
 template <class Odd>
 bool copy_plain(char* to, std::string_view text) {
-  if (text.size() >= sizeof(Block)) {
-    const auto odd = copy_units<Odd, Block>(to, text);
-    std::array<std::uint64_t, 2> words;
-    std::memcpy(words.data(), &odd, sizeof odd);
-    return (words[0] | words[1]) == 0;
-  }
-  if (text.size() >= 8) return copy_units<Odd, std::uint64_t>(to, text) == 0;
-  // Filled up with blanks, which are never odd.
-  std::uint64_t word = kOnes * ' ';
-  for (const char c : text) word = word << 8 | static_cast<unsigned char>(c);
-  for (std::size_t i = 0; i < text.size(); ++i) to[i] = text[i];
-  return Odd::in(word) == 0;
+  if (text.size() < sizeof(Block)) return !any(Odd::in(copy_short(to, text)));
+  // One block after another, of which the last two may overlap.
+  const std::size_t last = text.size() - sizeof(Block);
+  Block odd{};
+  for (std::size_t at = 0; at < last; at += sizeof(Block)) odd |= Odd::in(copy_unit<Block>(to + at, text.data() + at));
+  odd |= Odd::in(copy_unit<Block>(to + last, text.data() + last));
+  return !any(odd);
 }
 
 /// Out of line: nearly all strings are plain.
@@ -171,6 +174,7 @@ bool copy_plain(char* to, std::string_view text) {
 }
 
 char* put_json_string(char* out, std::string_view text) {
+  if (text.empty()) return put(out, R"("")");
   text = text.substr(0, kMaxLoggedString);
   *out++ = '"';
   out = copy_plain<OddInJson>(out, text) ? out + text.size() : put_with_care(out, text);
