@@ -62,6 +62,7 @@ bool stays_here(const http::Field& field, bool peer_trusted) {
 
 /// Names that the Connection fields of a head list besides the well-known ones.
 bool names_others(const http::Fields& fields) {
+  if (!fields.has(FieldId::kConnection)) return false;
   for (const auto& field : fields) {
     if (field.id != FieldId::kConnection) continue;
     const auto value = http::trim(field.value);
