@@ -168,35 +168,37 @@ void Request::append(const routing::Variable& variable, std::string& out) const 
 }
 
 observe::AccessRecord Request::record(TimePoint ended) const {
+  using http::FieldId;
   const auto& head = exchange.request;
-  observe::AccessRecord record;
-  record.request_id = request_id;
-  record.client = client_text;
-  record.method = head.method_name;
-  record.host = head.authority;
-  record.uri = head.target;
-  record.protocol = http::to_string(head.version);
-  record.status = exchange.status();
-  record.bytes_in = exchange.body_bytes();
-  record.bytes_out = exchange.bytes_out();
-  record.duration = ended - exchange.started_at();
-  if (site != nullptr) record.site = site->name;
-  if (route != nullptr) record.route = route->name;
-  record.upstream = upstream;
-  record.pool = pool;
-  record.server = server;
-  record.upstream_time = upstream_time;
-  record.attempts = attempts;
-  record.tls_version = exchange.connection().tls_version;
-  record.user_agent = head.fields.get(http::FieldId::kUserAgent).value_or(std::string_view());
-  record.referer = head.fields.get(http::FieldId::kReferer).value_or(std::string_view());
-  record.user = user;
-  record.rate_limited = limit.limit;
-  record.encoding = encoding;
-  record.shielded = shielded;
-  record.mirrored = mirrored;
-  if (error != nullptr) record.error = error;
-  return record;
+  // Each member in its place: one that was left out here and set later would be written twice for each request.
+  return {
+      .request_id = request_id,
+      .client = client_text,
+      .method = head.method_name,
+      .host = head.authority,
+      .uri = head.target,
+      .protocol = http::to_string(head.version),
+      .status = exchange.status(),
+      .bytes_in = exchange.body_bytes(),
+      .bytes_out = exchange.bytes_out(),
+      .duration = ended - exchange.started_at(),
+      .site = site != nullptr ? std::string_view(site->name) : std::string_view(),
+      .route = route != nullptr ? std::string_view(route->name) : std::string_view(),
+      .upstream = upstream,
+      .pool = pool,
+      .server = server,
+      .upstream_time = upstream_time,
+      .attempts = attempts,
+      .tls_version = exchange.connection().tls_version,
+      .user_agent = head.fields.get(FieldId::kUserAgent).value_or(std::string_view()),
+      .referer = head.fields.get(FieldId::kReferer).value_or(std::string_view()),
+      .user = user,
+      .rate_limited = limit.limit,
+      .encoding = encoding,
+      .shielded = shielded,
+      .mirrored = mirrored,
+      .error = error != nullptr ? std::string_view(error) : std::string_view(),
+  };
 }
 
 ProxiedEnds client_ends(const Request& request) {
