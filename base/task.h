@@ -46,8 +46,10 @@ struct TaskPromiseBase {
   FinalAwaiter final_suspend() const noexcept { return {}; }
   void unhandled_exception() noexcept { exception = std::current_exception(); }
 
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+  [[gnu::always_inline]] static void* operator new(std::size_t size) { return allocate_frame(size); }
+  [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
+    free_frame(frame, size);
+  }
 };
 
 template <class T>
