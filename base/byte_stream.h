@@ -41,6 +41,9 @@ class ByteStream {
   /// Reads what is there, without waiting. `into` is not empty.
   virtual IoResult try_read(std::span<char> into) = 0;
 
+  /// False: try_read would only say kWouldBlock now, so that nobody need have a buffer ready for it; wait_read is next.
+  virtual bool may_read() const { return true; }
+
   /// Writes what fits, without waiting; the pieces in order. Their memory is free again on return, except that after
   /// kWouldBlock the next try_write must offer the same bytes again (TLS has already sealed some of them).
   virtual IoResult try_write(std::span<const iovec> pieces) = 0;

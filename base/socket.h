@@ -22,6 +22,7 @@ class Socket final : public ByteStream, private Readiness {
   Side side() const { return side_; }
 
   IoResult try_read(std::span<char> into) override;
+  bool may_read() const override { return readable_.is_set(); }  ///< as far as the edges tell
   IoResult try_write(std::span<const iovec> pieces) override;
   IoResult try_send_file(int file, off_t& offset, std::size_t count) override;
   bool can_send_file() const override { return true; }
@@ -33,9 +34,6 @@ class Socket final : public ByteStream, private Readiness {
   void interrupt_read() override { readable_.interrupt(); }
   void abort_on_close() override;
   bool has_pending_input() override;
-
-  /// False: try_read would only say kWouldBlock, as far as the edges tell.
-  bool may_read() const { return readable_.is_set(); }
 
  private:
   void on_events(std::uint32_t events) override;

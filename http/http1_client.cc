@@ -70,6 +70,10 @@ Task<Result<>> Http1ClientExchange::finish(const Fields* trailers) {
 Http1ClientExchange::Filled Http1ClientExchange::fill(std::size_t block) {
   // A socket tells of a reset once; what it says afterwards looks like an end, and a cut answer like a whole one.
   if (failed_) return Filled::kFailed;
+  if (!stream_.may_read()) {
+    if (begin_ == end_) in_.release();
+    return Filled::kNothing;
+  }
   if (!in_) in_ = loop_.buffers().take(block);
   if (begin_ == end_) begin_ = end_ = 0;  // an interim head may have filled the block to its end
   const IoResult got = stream_.try_read({in_.data() + end_, in_.size() - end_});

@@ -62,8 +62,11 @@ bool Http1Session::take_ahead() {
 /// One attempt to read the first bytes of a request. Its block is given back when nothing came: an idle connection
 /// holds no buffer.
 Http1Session::Arrival Http1Session::try_arrival(TimePoint deadline) {
-  if (in_.size() != BufferPool::kSmall) in_ = loop_.buffers().take(BufferPool::kSmall);
-  const IoResult got = stream_.try_read({in_.data(), in_.size()});
+  IoResult got = IoResult::would_block();
+  if (stream_.may_read()) {
+    if (in_.size() != BufferPool::kSmall) in_ = loop_.buffers().take(BufferPool::kSmall);
+    got = stream_.try_read({in_.data(), in_.size()});
+  }
   if (got.kind == IoResult::Kind::kOk) {
     begin_ = 0;
     end_ = got.bytes;

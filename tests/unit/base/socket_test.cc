@@ -131,6 +131,23 @@ TEST_F(SocketTest, TheEndThatComesAfterAShortReadWakesItsReader) {
   EXPECT_EQ(read(), "<eof>");
 }
 
+TEST_F(SocketTest, MayBeReadUntilAReadHasEmptiedIt) {
+  open(tcp_pair());
+  EXPECT_TRUE(socket->may_read());  // nobody has looked yet
+  EXPECT_EQ(read(), "<would block>");
+  EXPECT_FALSE(socket->may_read());
+  put(peer.get(), "abc");
+  turn(loop);
+  EXPECT_TRUE(socket->may_read());
+  EXPECT_EQ(read(), "abc");
+  EXPECT_FALSE(socket->may_read());
+  peer.reset();
+  turn(loop);
+  EXPECT_TRUE(socket->may_read());
+  EXPECT_EQ(read(), "<eof>");
+  EXPECT_TRUE(socket->may_read());  // it says so for ever
+}
+
 TEST_F(SocketTest, AHalfClosedPeerCanStillBeWrittenTo) {
   for (const bool tcp : {false, true}) {
     open(tcp ? tcp_pair() : unix_pair());
