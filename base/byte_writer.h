@@ -17,7 +17,7 @@ class ByteWriter {
  public:
   explicit ByteWriter(BufferPool& pool) : pool_(pool) {}
 
-  void append(std::string_view text) {
+  [[gnu::always_inline]] void append(std::string_view text) {
     if (text.empty()) return;  // memcpy takes no null pointer, not even for nothing
     std::memcpy(reserve(text.size()), text.data(), text.size());
     size_ += text.size();

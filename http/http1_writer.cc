@@ -10,6 +10,8 @@
 namespace headgate::http {
 namespace {
 
+constexpr std::string_view kCrlf = "\r\n";
+
 bool is_framing(FieldId id) {
   return id == FieldId::kContentLength || id == FieldId::kTransferEncoding || id == FieldId::kConnection ||
          id == FieldId::kKeepAlive;
@@ -18,7 +20,13 @@ bool is_framing(FieldId id) {
 }  // namespace
 
 void write_field(std::string_view name, std::string_view value, ByteWriter& out) {
-  out.append_all(name, ": ", value, "\r\n");
+  const char* const behind = name.data() + name.size();
+  if (value.data() == behind + 2 && behind[0] == ':' && behind[1] == ' ') {
+    // It came over HTTP/1, and lies there as it goes out: one copy does.
+    out.append_all(std::string_view(name.data(), name.size() + 2 + value.size()), kCrlf);
+  } else {
+    out.append_all(name, ": ", value, kCrlf);
+  }
 }
 
 void write_response_head(const ResponseHead& head, ByteWriter& out) {

@@ -55,6 +55,23 @@ TEST(WriteResponseHead, MayBeLongerThanABlock) {
   EXPECT_EQ(written(head), expected);
 }
 
+TEST(WriteField, WritesTheSameWhereverNameAndValueLie) {
+  const auto field = [](std::string_view name, std::string_view value) {
+    BufferPool pool;
+    ByteWriter out(pool);
+    write_field(name, value, out);
+    return std::string(out.data(), out.size());
+  };
+  // As they came over HTTP/1: side by side, with a blank, a tab, nothing or more than that between.
+  for (const std::string_view line : {"Name: value", "Name:\tvalue", "Name:value", "Name:  value", "Name; value"}) {
+    EXPECT_EQ(field(line.substr(0, 4), line.substr(line.find("value"))), "Name: value\r\n") << line;
+  }
+  const std::string_view empty = "Name: ";
+  EXPECT_EQ(field(empty.substr(0, 4), empty.substr(6)), "Name: \r\n");
+  EXPECT_EQ(field("Name", {}), "Name: \r\n");
+  EXPECT_EQ(field(std::string("Name"), std::string("value")), "Name: value\r\n");
+}
+
 TEST(DateField, IsALineOfTheFormThatHttpUses) {
   EXPECT_THAT(std::string(date_field()),
               testing::MatchesRegex("Date: [A-Z][a-z]+, [0-9]+ [A-Z][a-z]+ [0-9]+ [0-9]+:[0-9]+:[0-9]+ GMT\r\n"));
