@@ -49,20 +49,6 @@ constexpr std::uint8_t byte_of(char c) {
   return static_cast<std::uint8_t>(c);
 }
 
-/// True when decoding and normalising would change nothing.
-bool is_normal(std::string_view path) {
-  const char* at = path.data();
-  const char* const end = at + path.size();
-  for (; at != end; ++at) {
-    const auto kind = kClasses[byte_of(*at)];
-    if (kind == kPlain) continue;
-    if (kind == kSpecial) return false;
-    // Any segment that begins with a dot takes the slow way; ".well-known" and hidden files are rare enough.
-    if (at + 1 != end && (at[1] == '/' || at[1] == '.')) return false;
-  }
-  return true;
-}
-
 /// Builds the normalised path segment by segment. The path so far always ends right behind a separator followed by
 /// the segment that is being read.
 class Normaliser {
@@ -150,12 +136,26 @@ boost::system::result<PathNotes, PathError> normalise_slowly(std::string_view en
 
 }  // namespace
 
+bool is_normal_path(std::string_view encoded) {
+  if (!encoded.starts_with('/')) return false;
+  const char* at = encoded.data();
+  const char* const end = at + encoded.size();
+  for (; at != end; ++at) {
+    const auto kind = kClasses[byte_of(*at)];
+    if (kind == kPlain) continue;
+    if (kind == kSpecial) return false;
+    // Any segment that begins with a dot takes the slow way; ".well-known" and hidden files are rare enough.
+    if (at + 1 != end && (at[1] == '/' || at[1] == '.')) return false;
+  }
+  return true;
+}
+
 boost::system::result<PathNotes, PathError> normalise_path(std::string_view encoded, std::string& out) {
   if (encoded.empty() || encoded.front() != '/') {
     out.clear();
     return PathError::kNotAbsolute;
   }
-  if (is_normal(encoded)) [[likely]] {
+  if (is_normal_path(encoded)) [[likely]] {
     out.assign(encoded);
     return PathNotes{};
   }

@@ -26,6 +26,9 @@ struct PathNotes {
   bool encoded_separator = false;  ///< %2f, %5c or a plain backslash
 };
 
+/// True when normalising would change nothing, and would note nothing: most paths are so.
+bool is_normal_path(std::string_view encoded);
+
 /// Decodes and normalises the path of a request target (RFC 3986 sections 2.1, 5.2.4, 6.2.2): escapes are decoded
 /// exactly once, "//" becomes "/", "." and ".." segments are resolved after decoding, "\" counts as a separator, an
 /// encoded slash or backslash as the separator it decodes to. A trailing slash stays. Bytes above 0x7f stay as they

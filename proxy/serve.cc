@@ -54,14 +54,19 @@ void settle_grpc(Request& request) {
 
 /// The one path that routing and files see. False: it was refused.
 bool settle_path(Request& request, http::PathError& error) {
+  const auto& head = request.exchange.request;
+  request.query = head.query;
+  if (http::is_normal_path(head.path)) [[likely]] {
+    request.path = head.path;
+    return true;
+  }
   std::string decoded;
-  const auto notes = http::normalise_path(request.exchange.request.path, decoded);
+  const auto notes = http::normalise_path(head.path, decoded);
   if (!notes) {
     error = notes.error();
     return false;
   }
   request.path = request.exchange.arena().copy(decoded);
-  request.query = request.exchange.request.query;
   request.path_as_sent = !notes->dot_segments;
   return true;
 }

@@ -228,6 +228,25 @@ TEST(EncodePath, KeepsWhatMayStand) {
 }
 
 /// Whatever comes in: what comes out is normal, and stays so on the way through the wire and back.
+TEST(IsNormalPath, SaysYesOnlyOfWhatNormalisingLeavesAlone) {
+  constexpr std::string_view kPieces[] = {"/", "a", ".", "..", "%2e", "%2f", "\\", "\x1f", "\x7f", "\xc3", "b%", "?"};
+  std::mt19937 random(7);
+  std::size_t yes = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string path = round % 8 == 0 ? "" : "/";
+    for (auto pieces = random() % 7; pieces > 0; --pieces) path += kPieces[random() % std::size(kPieces)];
+    if (!is_normal_path(path)) continue;
+    ++yes;
+    EXPECT_EQ(normal(path), path);
+    const auto notes = notes_of(path);
+    EXPECT_FALSE(notes.dot_segments || notes.merged_slashes || notes.encoded_separator) << path;
+  }
+  EXPECT_GT(yes, 1000u);
+  EXPECT_TRUE(is_normal_path("/a/b.c/d..e/"));
+  EXPECT_FALSE(is_normal_path(""));
+  EXPECT_FALSE(is_normal_path("a"));
+}
+
 TEST(NormalisePath, RoundTripOfRandomPaths) {
   const std::string_view pieces[] = {"/",   "//",  "\\",  ".",   "..", "a",   "b.c", "%2e", "%2f",  "%5C", "%25",
                                      "%20", "%c3", "...", "%7e", "x",  "%00", "%zz", "/./", "/../", "%0a", "\xc3\xa9"};
