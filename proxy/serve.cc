@@ -17,7 +17,7 @@ namespace {
 
 /// Host without its port, lower case.
 std::string_view host_of(std::string_view authority, Arena& arena) {
-  const auto bracket = authority.rfind(']');
+  const auto bracket = authority.starts_with('[') ? authority.find(']') : std::string_view::npos;
   const auto colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   authority = authority.substr(0, colon);
   if (authority.ends_with('.')) authority.remove_suffix(1);
