@@ -24,16 +24,20 @@ std::uint64_t next_random() {
   return z ^ (z >> 31);
 }
 
-/// Sixteen digits, without a loop: each half's nibbles are spread over the bytes of a word and made letters together.
-void put_hex(std::uint64_t value, char* out) {
-  const auto spread = [](std::uint64_t half) {
-    half = (half | half << 16) & 0x0000ffff0000ffff;
-    half = (half | half << 8) & 0x00ff00ff00ff00ff;
-    half = (half | half << 4) & 0x0f0f0f0f0f0f0f0f;
-    const std::uint64_t letters = (half + 0x0606060606060606) >> 4 & 0x0101010101010101;
-    return half + 0x3030303030303030 + letters * ('a' - '0' - 10);
-  };
-  const std::uint64_t digits[] = {spread(value & 0xffffffff), spread(value >> 32)};
+/// Bytes side by side: the compiler makes of it what the machine has.
+using Words [[gnu::vector_size(16)]] = std::uint64_t;
+using Bytes [[gnu::vector_size(16)]] = signed char;
+
+/// Of sixteen bytes the digits of their lower halves.
+Bytes hex_digits(Words bytes) {
+  const auto halves = reinterpret_cast<Bytes>(bytes & 0x0f0f0f0f0f0f0f0f);
+  return halves + '0' + ((halves > 9) & ('a' - '0' - 10));
+}
+
+/// Thirty-two digits of random bits, in no order: chance has none.
+void put_random_hex(char* out) {
+  const Words bits{next_random(), next_random()};
+  const Bytes digits[] = {hex_digits(bits), hex_digits(bits >> 4)};
   std::memcpy(out, digits, sizeof digits);
 }
 
@@ -46,8 +50,7 @@ std::string_view request_id(const http::Fields& fields, Arena& arena) {
     if (harmless) return *given;
   }
   char* const text = arena.allocate(32);
-  put_hex(next_random(), text);
-  put_hex(next_random(), text + 16);
+  put_random_hex(text);
   return {text, 32};
 }
 
