@@ -251,14 +251,17 @@ void LineTime::set(std::chrono::system_clock::time_point now) {
 }
 
 std::size_t line_bound(const AccessRecord& r) {
-  // Only these come from outside and may be long.
   const std::size_t ours = r.client.size() + r.protocol.size() + r.site.size() + r.route.size() + r.upstream.size() +
                            r.pool.size() + r.server.size() + r.tls_version.size() + r.user.size() +
                            r.rate_limited.size() + r.encoding.size() + r.error.size();
-  const std::size_t theirs =
-      std::min(r.request_id.size(), kMaxLoggedString) + std::min(r.method.size(), kMaxLoggedString) +
-      std::min(r.host.size(), kMaxLoggedString) + std::min(r.uri.size(), kMaxLoggedString) +
-      std::min(r.user_agent.size(), kMaxLoggedString) + std::min(r.referer.size(), kMaxLoggedString);
+  // Only these come from outside and may be long.
+  std::size_t theirs =
+      r.request_id.size() + r.method.size() + r.host.size() + r.uri.size() + r.user_agent.size() + r.referer.size();
+  if (theirs > kMaxLoggedString) [[unlikely]] {
+    theirs = std::min(r.request_id.size(), kMaxLoggedString) + std::min(r.method.size(), kMaxLoggedString) +
+             std::min(r.host.size(), kMaxLoggedString) + std::min(r.uri.size(), kMaxLoggedString) +
+             std::min(r.user_agent.size(), kMaxLoggedString) + std::min(r.referer.size(), kMaxLoggedString);
+  }
   return (ours + theirs) * kWorstEscape + kFixedText;
 }
 

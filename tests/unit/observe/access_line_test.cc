@@ -141,6 +141,26 @@ TEST(AccessLineTest, EveryByteAloneAndInPairsMakesValidJson) {
   }
 }
 
+TEST(AccessLineTest, AStringOfAnyLengthIsItselfAndOneOddByteAnywhereIsEscaped) {
+  for (std::size_t size = 0; size < 50; ++size) {
+    std::string text;
+    for (std::size_t i = 0; i < size; ++i) text.push_back(static_cast<char>('a' + i % 26));
+    AccessRecord r;
+    r.host = r.referer = text;
+    EXPECT_EQ(parsed(r)["host"], text);
+    EXPECT_NE(line(r, write_combined_line).find("\"" + (text.empty() ? "-" : text) + "\""), std::string::npos);
+    for (std::size_t i = 0; i < size; ++i) {
+      for (const char odd : {'"', '\\', '\n', '\x1f', '\0'}) {
+        std::string changed = text;
+        changed[i] = odd;
+        r.host = r.referer = changed;
+        EXPECT_EQ(parsed(r)["host"], changed);
+        EXPECT_NE(line(r, write_combined_line).find(text.substr(0, i) + "\\x"), std::string::npos);
+      }
+    }
+  }
+}
+
 TEST(AccessLineTest, Utf8PassesAndWhatIsNoneIsEscaped) {
   const auto written = [](std::string_view text) {
     AccessRecord r;
