@@ -29,6 +29,11 @@ bool is_answered_call(const Request& request, const http::ResponseHead& head) {
          is_grpc(head.fields);
 }
 
+/// Neither a failure nor one of the heads that come before.
+bool is_final(const headgate::Result<http::ResponseHead*>& head) {
+  return head && ((*head)->status >= 200 || (*head)->status == 101);
+}
+
 }  // namespace
 
 /// A limit for waiting on the origin: its real deadline, or sooner while the client is not watched yet.
@@ -95,7 +100,16 @@ Task<Attempt::Result> Attempt::run() {
     co_await origin_.finish(nullptr);
   }
   Result result;
-  const auto head = co_await await_head();
+  Silence silence(*this, timeouts_.first_byte);
+  HeadResult head = client_error_;
+  if (!client_failed_) {
+    auto reading = origin_.read_head(silence.next());
+    head = co_await reading;
+  }
+  if (!is_final(head)) {
+    auto waiting = await_final(silence, head);
+    head = co_await waiting;
+  }
   request_.upstream_time = exchange_.loop().now() - begun;
   if (!head) {
     if (uploader_) co_await end_upload();
@@ -292,23 +306,21 @@ Task<> Attempt::stop_watching() {
 
 // --- the answer ---------------------------------------------------------------------------------------------------
 
-/// The final head, with interim ones passed on.
-Task<headgate::Result<http::ResponseHead*>> Attempt::await_head() {
-  Silence silence(*this, timeouts_.first_byte);
-  for (;;) {
-    if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted
-    const auto head = co_await origin_.read_head(silence.next());
+/// The final head, where the first read did not give it; interim ones are passed on.
+Task<Attempt::HeadResult> Attempt::await_final(Silence& silence, HeadResult head) {
+  while (!is_final(head)) {
     if (!head) {
-      if (silence.goes_on(head.error())) continue;
-      co_return blame(head.error());
+      if (!silence.goes_on(head.error())) co_return blame(head.error());
+    } else if ((*head)->status != 100) {  // ours was sent when the body was first read
+      remove_hop_by_hop((*head)->fields, false);
+      const auto sent = co_await exchange_.send_interim(**head);
+      if (!sent) co_return sent.error();
     }
-    const int status = (*head)->status;
-    if (status >= 200 || status == 101) co_return *head;
-    if (status == 100) continue;  // ours was sent when the body was first read
-    remove_hop_by_hop((*head)->fields, false);
-    const auto sent = co_await exchange_.send_interim(**head);
-    if (!sent) co_return sent.error();
+    if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted
+    auto reading = origin_.read_head(silence.next());
+    head = co_await reading;
   }
+  co_return head;
 }
 
 /// What a call's own status says of its server; 0: nothing bad, or nothing.
@@ -317,25 +329,44 @@ int Attempt::failed_call(const http::Fields& fields) const {
   return status ? status_of_failed_call(*status) : 0;
 }
 
-/// The head goes out with the first bytes of the content when these are there, else at once.
+/// The piece that was read is the last of the answer.
+bool Attempt::was_last() const {
+  return origin_.body_finished() && origin_.trailers().empty();
+}
+
+/// The head goes out with the first bytes of the content when these are there, else at once. Most short answers are
+/// there as a whole: passing one on needs no frame.
 Task<headgate::Result<>> Attempt::download() {
+  if (client_failed_ || request_.encodes() || !origin_.body_ready()) return download_waiting();
+  auto reading = origin_.read_body(kNoDeadline);
+  if (!reading.done()) return pass_on(std::move(reading));
+  const PieceResult piece = reading.take();
+  if (!piece) return piece.error();
+  if (was_last()) return request_.write(*piece, true);
+  return pass_on(piece);
+}
+
+Task<headgate::Result<>> Attempt::download_waiting() {
   if (!origin_.body_ready()) {
     const auto flushed = co_await request_.flush();
     if (!flushed) co_return flushed.error();
   }
-  if (request_.encodes()) {
-    auto encoding = download_encoded();
-    co_return co_await encoding;
-  }
+  auto passing = request_.encodes() ? download_encoded() : pass_on(next_piece());
+  co_return co_await passing;
+}
+
+/// The content, from the piece that is being read on.
+Task<headgate::Result<>> Attempt::pass_on(Task<PieceResult> reading) {
   for (unsigned pieces = 1;; ++pieces) {
-    const auto piece = co_await next_piece();
+    const auto piece = co_await reading;
     if (!piece) co_return piece.error();
-    const bool last = origin_.body_finished() && origin_.trailers().empty();
+    const bool last = was_last();
     const auto sent = co_await request_.write(*piece, last);
     if (!sent) co_return sent.error();
     if (last) co_return headgate::Result<>();
     if (origin_.body_finished()) co_return co_await request_.finish(&origin_.trailers());
     if (pieces % kPiecesPerTurn == 0) co_await exchange_.loop().yield();
+    reading = next_piece();
   }
 }
 
@@ -387,13 +418,13 @@ Task<> Attempt::replace(http::ResponseHead& head, ErrorPage page) {
 }
 
 /// What has come already is taken as it is; only waiting for more needs a watch.
-Task<headgate::Result<std::span<const char>>> Attempt::next_piece() {
+Task<Attempt::PieceResult> Attempt::next_piece() {
   if (client_failed_ || !origin_.body_ready()) return request_.encodes() ? flush_and_await() : await_piece();
   return origin_.read_body(kNoDeadline);
 }
 
 /// While the origin pauses, nothing that it has said waits in the encoder.
-Task<headgate::Result<std::span<const char>>> Attempt::flush_and_await() {
+Task<Attempt::PieceResult> Attempt::flush_and_await() {
   auto waiting = await_piece();
   waiting.start();
   if (!waiting.done()) {
@@ -407,7 +438,7 @@ Task<headgate::Result<std::span<const char>>> Attempt::flush_and_await() {
   co_return co_await waiting;
 }
 
-Task<headgate::Result<std::span<const char>>> Attempt::await_piece() {
+Task<Attempt::PieceResult> Attempt::await_piece() {
   Silence silence(*this, timeouts_.idle);
   for (;;) {
     if (client_failed_) co_return client_error_;  // found while nobody waited who could have been interrupted

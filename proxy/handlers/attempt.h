@@ -68,15 +68,20 @@ class Attempt : private http::Exchange::Onlooker {
   Task<headgate::Result<>> send_stored();
 
   // the answer
-  Task<headgate::Result<http::ResponseHead*>> await_head();
+  using HeadResult = headgate::Result<http::ResponseHead*>;
+  using PieceResult = headgate::Result<std::span<const char>>;
+  Task<HeadResult> await_final(Silence& silence, HeadResult head);
   Task<headgate::Result<>> download();
+  Task<headgate::Result<>> download_waiting();
+  Task<headgate::Result<>> pass_on(Task<PieceResult> reading);
+  bool was_last() const;
   int failed_call(const http::Fields& head) const;
   Task<headgate::Result<>> download_encoded();
   Task<> replace(http::ResponseHead& head, ErrorPage page);
   Task<> switch_protocols(http::ResponseHead& head);
-  Task<headgate::Result<std::span<const char>>> next_piece();
-  Task<headgate::Result<std::span<const char>>> await_piece();
-  Task<headgate::Result<std::span<const char>>> flush_and_await();
+  Task<PieceResult> next_piece();
+  Task<PieceResult> await_piece();
+  Task<PieceResult> flush_and_await();
   Task<headgate::Result<>> tunnel(http::ResponseHead& head);
 
   // the client, watched while the origin is silent
