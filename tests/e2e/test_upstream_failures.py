@@ -114,7 +114,7 @@ class OneOfTwo(FailureTest):
         self.assertLess(detected - stopped, 0.3 + 1)
         failed = traffic.failed()
         # Each of the six may have come once more before the news had reached all.
-        self.assertEqual([asked for asked in failed if asked.begun > detected + 0.1], [])
+        self.assertEqual([asked for asked in failed if asked.begun > detected + 0.3], [])
         self.assertLessEqual(len(failed), 12)
 
     def test_errors_of_one(self):
@@ -126,7 +126,8 @@ class OneOfTwo(FailureTest):
 
         bad, good = self.named("bad", status), self.named("good")
         edge = self.gate_to([bad, good], "ejection: { base_time: 60s }")
-        traffic = self.traffic(edge, 3)
+        # At a rate at which a machine that is busy with other things does not get hundreds of requests behind.
+        traffic = self.traffic(edge, 3, pause=lambda: 0.01)
         line = edge.wait_log(f"server {bad.address}: ejected")
         self.assertRegex(line, r"(\d+ of \d+ requests failed|\d+ errors in a row); for 60 s")
         traffic.wait_for_more(50)
