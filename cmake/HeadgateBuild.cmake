@@ -10,8 +10,9 @@ option(HEADGATE_UNIT_TESTS "Build the unit tests and replay the fuzz corpora" ON
 option(HEADGATE_WERROR "Treat warnings as errors" ON)
 set(HEADGATE_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=")
 
+include(HeadgatePgo)
 find_program(HEADGATE_CCACHE ccache)
-if(HEADGATE_CCACHE)
+if(HEADGATE_CCACHE AND HEADGATE_PGO STREQUAL off)  # it does not know which profile belongs to which file
   set(CMAKE_C_COMPILER_LAUNCHER ${HEADGATE_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${HEADGATE_CCACHE})
 endif()
@@ -77,6 +78,7 @@ function(headgate_library name)
   add_library(headgate_${name} STATIC ${ARG_SOURCES})
   target_include_directories(headgate_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(headgate_${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${HEADGATE_WARNINGS}>)
+  headgate_pgo(headgate_${name})
   target_link_libraries(headgate_${name} PUBLIC ${ARG_LINKS})
 endfunction()
 

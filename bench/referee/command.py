@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import load, measure, report, subjects, syscalls
+from . import load, measure, report, subjects, syscalls, training
 from .cases import CASES
 from .program import DidNotStart
 
@@ -26,6 +26,8 @@ bench/run --against before=/path/to/headgate --without haproxy --without h2o
                            a change beside the version before it, in the same rounds
 bench/run --write          puts table and chart into bench/README.md
 bench/run --syscalls       system calls per request, by strace
+bench/run --train --headgate PROGRAM
+                           the traffic of profile-guided optimisation: see scripts/build-pgo
 
 The environment's NGINX, HAPROXY and H2O name other binaries than the installed ones. README.md says how it is measured."""
 
@@ -35,6 +37,7 @@ def parse(arguments):
     parser.add_argument("--smoke", action="store_true", help="one short round of each case, without peers")
     parser.add_argument("--quick", action="store_true", help="two rounds of two seconds")
     parser.add_argument("--syscalls", action="store_true", help="count system calls of proxy and static, and nothing else")
+    parser.add_argument("--train", action="store_true", help="let --headgate have a second of each kind of traffic, and nothing else")
     parser.add_argument("--write", action="store_true", help="write table and chart into bench/README.md")
     parser.add_argument("--case", action="append", choices=CASES, help="only this one (may be repeated)")
     parser.add_argument("--list", action="store_true", help="name the cases")
@@ -50,6 +53,8 @@ def parse(arguments):
     parser.add_argument("--from", type=pathlib.Path, action="append", dest="recorded", metavar="JSON",
                         help="run nothing: what --json wrote, judged and with --write written (several are put together)")
     options = parser.parse_args(arguments)
+    if options.train and (not options.headgate or options.case):
+        parser.error("--train needs --headgate, the program that counts, and knows its cases itself")
     rounds, seconds = (1, 0.5) if options.smoke else (2, 2) if options.quick else (5, 4)
     options.rounds = options.rounds or rounds
     options.seconds = options.seconds or seconds
@@ -142,6 +147,9 @@ def run_all(options, folder):
     stage = make_stage(options, folder)
     if options.syscalls:
         syscalls.count(stage, options)
+        return None, None
+    if options.train:
+        training.run(stage)
         return None, None
     about = {"machine": report.machine(), "versions": report.versions(stage, ROOT),
              "run": {"rounds": options.rounds, "seconds": options.seconds}}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the referee makes of figures: verdicts, the table and the chart. No server runs here."""
 
+import contextlib
+import io
 import pathlib
 import sys
 import tempfile
@@ -9,7 +11,7 @@ import xml.dom.minidom
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
-from referee import chart, command, load, report, targets  # noqa: E402
+from referee import chart, command, load, report, targets, training  # noqa: E402
 from referee.cases import CASES  # noqa: E402
 from referee.measure import Result  # noqa: E402
 
@@ -134,6 +136,27 @@ class Answers(unittest.TestCase):
         self.assertEqual(load.in_bytes("512.00B"), 512)
         self.assertEqual(load.in_bytes("1.50MB"), 1.5 * 2**20)
         self.assertEqual(load.in_bytes("2.00GB"), 2 * 2**30)
+
+
+class Training(unittest.TestCase):
+    """The script that uses it takes too long for a test; what would make it fail halfway is seen here."""
+
+    def test_every_kind_of_traffic_is_among_it(self):
+        setups = [case.setup for case in training.trainings().values()]
+        for which in ("tls", "h2", "gzip", "limits", "sites"):
+            self.assertTrue(any(getattr(setup, which) for setup in setups), which)
+        self.assertEqual({setup.action for setup in setups}, {"proxy", "static"})
+
+    def test_it_needs_the_program_that_counts(self):
+        for arguments in (["--train"], ["--train", "--headgate", "/bin/true", "--case", "proxy"]):
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()) as said:
+                command.parse(arguments)
+            self.assertIn("--train needs --headgate", said.getvalue())
+
+    def test_a_program_that_does_not_end_well_has_lost_its_counts(self):
+        with self.assertRaisesRegex(SystemExit, "ended with 1, and what it counted is lost"):
+            training.ended_well("proxy", 1, "")
+        training.ended_well("proxy", 0, "")
 
 
 if __name__ == "__main__":
