@@ -35,7 +35,7 @@ constexpr unsigned kRoundsPerTrim = 12;
 constexpr Duration kMeetingFleet = std::chrono::milliseconds(500);
 constexpr Duration kLongestMeeting = std::chrono::seconds(3);
 constexpr Duration kLongestStart = std::chrono::seconds(30);  // of a successor
-constexpr Duration kLongestQuieting = std::chrono::seconds(15);
+constexpr Duration kLongestQuieting = std::chrono::seconds(8);  // commands wait for 10
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 constexpr std::uint64_t kBurst = 512;  // fewer connections than these leave too little memory to give back
 

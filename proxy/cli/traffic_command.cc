@@ -2,7 +2,6 @@
 // The commands split, switch and rollback.
 #include <charconv>
 #include <iostream>
-#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,8 +10,8 @@
 #include "config/units.h"
 #include "proxy/cli/admin_target.h"
 #include "proxy/cli/commands.h"
+#include "proxy/cli/drain_wait.h"
 #include "proxy/cli/options.h"
-#include "proxy/cli/progress.h"
 
 namespace headgate::cli {
 namespace {
@@ -20,21 +19,14 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::milliseconds kCallTimeout{10'000};
-constexpr std::chrono::milliseconds kFirstPause{20};
-constexpr std::chrono::milliseconds kLongestPause{500};
 
 std::string path_of(const Options& options) {
   return "/v1/upstreams/" + path_segment(options.upstream);
 }
 
-/// Of the pools that get no requests any more.
-struct Left {
-  std::uint64_t in_flight = 0;
-  std::uint64_t tunnels = 0;
-};
-
-Left left_in(const json& traffic) {
-  Left left;
+/// In the pools that get no requests any more.
+Remaining remaining_in(const json& traffic) {
+  Remaining left;
   for (const auto& pool : traffic.value("pools", json::array())) {
     if (pool.value("weight", 1.0) > 0) continue;
     left.in_flight += pool.value("in_flight", std::uint64_t{0});
@@ -48,12 +40,6 @@ std::string text_of(const json& traffic) {
   for (const auto& pool : traffic.value("pools", json::array())) {
     text += fmt::format("{}{} {:.4g} %", text.empty() ? "" : ", ", pool.value("pool", "?"), pool.value("percent", 0.0));
   }
-  return text;
-}
-
-std::string text_of(const Left& left) {
-  std::string text = fmt::format("{} request{} in flight", left.in_flight, left.in_flight == 1 ? "" : "s");
-  if (left.tunnels != 0) text += fmt::format(", {} tunnel{} open", left.tunnels, left.tunnels == 1 ? "" : "s");
   return text;
 }
 
@@ -76,24 +62,16 @@ std::optional<json> ask(const Options& options, const AdminTarget& target, const
 
 /// Until the pools that were left have no request in flight.
 bool wait_until_left(const Options& options, const AdminTarget& target, json& traffic, TimePoint deadline) {
-  Progress progress;
-  auto pause = kFirstPause;
-  for (Left left = left_in(traffic); left.in_flight != 0; left = left_in(traffic)) {
-    progress.show(fmt::format("{}: {} where no new request goes", options.upstream, text_of(left)));
-    const TimePoint now = Clock::now();
-    if (now >= deadline) {
-      progress.show("");
-      std::cerr << fmt::format("{}: still {} after {}; the change stays\n", options.upstream, text_of(left),
-                               options.wait_timeout);
-      return false;
-    }
-    std::this_thread::sleep_until(std::min<TimePoint>(now + pause, deadline));
-    pause = std::min(pause * 2, kLongestPause);
-    auto next = ask(options, target, "GET", "", json());
-    if (!next) return false;
-    traffic = *std::move(next);
-  }
-  return true;
+  const DrainWait wait{options.upstream + ": the pools that get no requests any more", "the change stays", deadline,
+                       options.wait_timeout};
+  return wait_until_drained(wait, remaining_in(traffic),
+                            [&]() -> std::optional<Remaining> {
+                              auto next = ask(options, target, "GET", "", json());
+                              if (!next) return std::nullopt;
+                              traffic = *std::move(next);
+                              return remaining_in(traffic);
+                            })
+      .has_value();
 }
 
 int change(const Options& options, const char* method, const char* action, const json& body) {
@@ -109,7 +87,7 @@ int change(const Options& options, const char* method, const char* action, const
   if (!traffic) return kFailed;
   if (options.wait && !wait_until_left(options, *target, *traffic, deadline)) return kFailed;
   std::cout << fmt::format("{}: {}", options.upstream, text_of(*traffic));
-  if (options.wait) std::cout << "; drained: " << text_of(left_in(*traffic));
+  if (options.wait) std::cout << "; drained: " << text_of(remaining_in(*traffic));
   std::cout << '\n';
   return kDone;
 }
