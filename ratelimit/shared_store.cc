@@ -36,7 +36,8 @@ class SharedStore::Question final : public TokenQuestion {
 
   const std::shared_ptr<const SharedRule> rule;
   const KeyId key;
-  Nanos valid_for = 0;  // of what is fetched ahead
+  Nanos valid_for = 0;         // of what is fetched ahead
+  bool fetches_ahead = false;  // it has claimed that, until it is answered
   std::vector<Waiter*> waiters;
 
  private:
@@ -176,6 +177,7 @@ void SharedStore::refill(const std::shared_ptr<const SharedRule>& rule, const Ke
   auto question = std::make_shared<Question>(*this, rule, key, TokenRequest{std::move(stored), rule->pace, spent, 0});
   question->request.wanted = static_cast<std::int64_t>(wanted.tokens);
   question->valid_for = wanted.valid_for;
+  question->fetches_ahead = true;
   if (shard == nullptr || !shard->ask(std::move(question))) entry.end_refill();
 }
 
@@ -198,12 +200,16 @@ SharedStore::Lease SharedStore::lease_for(const SharedRule& rule, const Leases::
   return {static_cast<std::uint64_t>(wanted), valid_for};
 }
 
+/// While a lease is on its way, whoever comes asks for himself alone: else the clients of a busy key that begin at once
+/// would fetch a lease each, and empty the store.
 std::shared_ptr<SharedStore::Question> SharedStore::open_question(const std::shared_ptr<const SharedRule>& rule,
                                                                   const KeyId& key, std::string stored, Nanos now) {
-  const Lease wanted = lease_for(*rule, stores_.leases().of(key, now), now);
-  auto question = std::make_shared<Question>(*this, rule, key, TokenRequest{std::move(stored), rule->pace, 0, 0});
-  question->request.wanted = static_cast<std::int64_t>(wanted.tokens);
+  auto entry = stores_.leases().of(key, now);
+  const Lease wanted = lease_for(*rule, entry, now);
+  auto question = std::make_shared<Question>(*this, rule, key, TokenRequest{std::move(stored), rule->pace, 0, 1});
   question->valid_for = wanted.valid_for;
+  question->fetches_ahead = entry.claim_refill(now, now + std::chrono::nanoseconds(timeout_).count());
+  if (question->fetches_ahead) question->request.wanted = static_cast<std::int64_t>(wanted.tokens);
   return question;
 }
 
@@ -219,16 +225,17 @@ Task<SharedVerdict> SharedStore::take(std::shared_ptr<const SharedRule> rule, Ke
     ++question->request.wanted;
   } else {
     auto entry = stores_.leases().of(key, now);
-    const Nanos closed = entry.closed_until();
-    question = open_question(rule, key, std::move(stored), now);
     // Of a key that had run out one asks for all.
+    const Nanos closed = entry.closed_until();
     const bool ran_out = closed != 0 && now - closed < kRemembered;
     if (ran_out && !entry.claim_question(now, now + std::chrono::nanoseconds(timeout_).count())) {
       entry.refused();
       co_return refused(rule->pace, std::max(entry.closed_until() - now, kMillisecond));
     }
+    question = open_question(rule, key, std::move(stored), now);
     unsent_[key.hash] = question;
     if (!shard->ask(question)) {
+      if (question->fetches_ahead) entry.end_refill();
       unsent_.erase(key.hash);
       co_return without_store(*rule, key, now);
     }
@@ -267,7 +274,7 @@ void SharedStore::settle(Question& question, const TokenAnswer* answer) {
   const Nanos now = nanos_of(loop_.now());
   const SharedRule& rule = *question.rule;
   auto entry = stores_.leases().of(question.key, now);
-  entry.end_refill();
+  if (question.fetches_ahead) entry.end_refill();
   if (answer == nullptr) {
     entry.close(0);
     for (auto* const waiter : question.waiters) {

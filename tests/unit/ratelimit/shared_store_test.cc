@@ -2,6 +2,7 @@
 // A worker's way to a shared limit, against a Redis whose answers are scripted.
 #include "ratelimit/shared_store.h"
 
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -92,6 +93,9 @@ class SharedStoreTest : public testing::Test {
   config::RateLimit limit;
   std::chrono::milliseconds timeout{5000};
   std::shared_ptr<const SharedRule> rule;
+
+  std::promise<void> go;  // for the answers of `held`
+  FakeRedis* held = nullptr;
 };
 
 TEST(SharedRule, LeasesTogetherKeepToTheSlack) {
@@ -153,6 +157,38 @@ TEST_F(SharedStoreTest, ALeaseIsSpentWithoutAsking) {
   const auto asked = redis.asked();
   ASSERT_EQ(asked.size(), 1u);
   EXPECT_EQ(asked[0].back(), "10");
+}
+
+// The clients of a busy key began at once, each fetched a lease for it, and the store was empty, though the key was far
+// from its limit.
+TEST_F(SharedStoreTest, WhileALeaseIsOnItsWayOthersAskForThemselves) {
+  limit.lease = 10;
+  FakeRedis fake(path, [gone = go.get_future().share()](const Command& command) {
+    gone.wait();
+    return grant_all(command, 50);
+  });
+  held = &fake;
+  run([](SharedStoreTest& test) -> Task<> {
+    Event pause(test.loop);
+    auto first = request(test, "a");
+    first.start();
+    while (test.held->asked().empty()) co_await pause.wait(test.loop.now() + 1ms);
+    auto second = request(test, "a");
+    auto third = request(test, "a");
+    second.start();
+    third.start();
+    test.go.set_value();
+    const auto one = co_await first;
+    const auto two = co_await second;
+    const auto three = co_await third;
+    EXPECT_EQ(one.what, What::kPassed);
+    EXPECT_EQ(two.what, What::kPassed);
+    EXPECT_EQ(three.what, What::kPassed);
+  });
+  const auto asked = fake.asked();
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[0].back(), "10");
+  EXPECT_EQ(asked[1].back(), "2");
 }
 
 TEST_F(SharedStoreTest, ARefusalIsRememberedAsLongAsTheStoreSays) {
