@@ -13,6 +13,7 @@ import unittest
 from certs import Authority
 from client import Client
 from harness import PROGRAM, Lines, answer, client_tls, fetch, run_program, wait_until
+from http2_client import Http2Client
 from server_process import Traffic
 from test_admin_upstreams import UPGRADE, Gated
 from test_rollout import QUICK
@@ -125,6 +126,17 @@ class Upgrade(UpgradeTest):
             old = self.upgrade(edge)
             self.assertEqual(kept.rest(), b"")
         self.assertEqual(old.wait(10), 0)
+
+    def test_a_connection_of_http2_may_begin_what_it_had_in_mind(self):
+        edge = self.gate("listeners: [{ address: '127.0.0.1:0', h2c: true }]\n" + ONE)
+        with Http2Client(edge.address) as client:
+            self.assertEqual(client.fetch("/").body, b"one")
+            edge.write(TWO)
+            old = self.upgrade(edge)
+            self.assertEqual(client.fetch("/").body, b"one")
+            self.assertIsNone(old.poll())
+        self.assertEqual(edge.fetch().text, "two")
+        self.assertEqual(old.wait(20), 0)
 
     def test_websockets_live_on_and_the_old_process_with_them(self):
         edge, _ = self.proxied(origin=Gated(self).origin)
