@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The running program: the main thread's loop with signals, reloads and the admin listener; the workers it starts.
+// What it tells of itself is in instance_facts.cc, how it ends or is replaced in instance_end.cc.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 #include "proxy/listener_sockets.h"
 #include "proxy/maintenance.h"
 #include "proxy/overrides.h"
+#include "proxy/signals.h"
 #include "proxy/upgrade.h"
 #include "proxy/worker.h"
 #include "traffic/fleet.h"
@@ -80,7 +82,7 @@ class Instance {
   std::chrono::system_clock::time_point started_at_wall_clock() const { return started_at_wall_clock_; }
 
  private:
-  class Signals;
+  static constexpr const char* kTicketFile = "ticket_keys";
 
   void prepare_state_dir();
   void start_workers();
@@ -106,14 +108,14 @@ class Instance {
   void retire();
   void retired(Worker::Retired stage);
   Task<> follow_predecessor();
-  Task<> predecessor_quiet(TimePoint deadline);
+  Task<> predecessor_quiet();
   void stop();
   Task<> finish(bool replaced);
   Task<> close_admin();
 
   const std::string config_file_;
   Loop loop_;
-  std::unique_ptr<Signals> signals_;  // before any thread
+  Signals signals_;  // before any thread
   observe::Events events_;
   upstream::Monitor monitor_;
   traffic::Traffic traffic_;
@@ -155,9 +157,6 @@ class Instance {
   bool stopping_ = false;  // there is a deadline
   bool workers_ended_ = false;
 };
-
-/// Leaves the signals that an instance handles to it. Must run before the process starts any thread.
-void block_signals();
 
 /// The reader's checks of templates and regexes, which only the program can provide.
 config::Checks configuration_checks();
