@@ -221,6 +221,19 @@ class Rollouts(FleetTest):
         self.wait_state(rest, "promoted", 60)
         self.wait_split(rest, {"blue": 0, "green": 100})
 
+    def test_the_leader_is_upgraded_and_the_rollout_goes_on(self):
+        gates = self.fleet(2)
+        self.run_ok(gates[0], "rollout", "start", "api", "green")
+        self.wait_state(gates, "running")
+        leader = self.leader(gates)
+        leader.begin_upgrade()
+        old = leader.upgraded()
+        self.assertEqual(old.wait(20), 0)
+        self.wait_state(gates, "running")
+        self.leader(gates)
+        self.run_ok(leader, "rollout", "promote", "api")
+        self.wait_split(gates, {"blue": 0, "green": 100})
+
     def test_bad_for_one_instance_is_back_everywhere(self):
         gates = self.fleet(green=self.origin(failing(2)))
         self.run_ok(gates[0], "rollout", "start", "api", "green")
