@@ -24,8 +24,9 @@ class ListeningSocket {
   ListeningSocket& operator=(const ListeningSocket&) = delete;
 
   int fd() const { return fd_.get(); }
-  /// Another process listens on it, too: the file is no longer ours to remove. Any thread.
+  /// The file is another process's to remove, which listens on it as well; and ours again. Any thread.
   void hand_over() { handed_over_.store(true, std::memory_order_relaxed); }
+  void take_over() { handed_over_.store(false, std::memory_order_relaxed); }
 
  private:
   const UniqueFd fd_;

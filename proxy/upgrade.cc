@@ -172,6 +172,10 @@ std::shared_ptr<const BoundListener> Predecessor::take(const config::Listener& l
   if (found == sockets_.end()) return nullptr;
   auto bound = adopt_listener(listener, std::move(found->sockets));
   sockets_.erase(found);
+  for (const auto& socket : bound->sockets->open()) {
+    socket->hand_over();
+    taken_.push_back(socket);
+  }
   return bound;
 }
 
@@ -184,6 +188,10 @@ BoundListeners Predecessor::take(const std::vector<config::Listener>& listeners)
 }
 
 void Predecessor::retire() {
+  for (const auto& taken : taken_) {
+    if (const auto socket = taken.lock()) socket->take_over();
+  }
+  taken_.clear();
   for (const auto& handed : sockets_) remove_file_of(handed);
   sockets_.clear();
   // One that has ended meanwhile need not be told.

@@ -37,7 +37,8 @@ class Predecessor {
 
   bool exists() const { return static_cast<bool>(line_); }
 
-  /// Its sockets for this listener, which are its no longer; null: it had none.
+  /// Its sockets for this listener; null: it had none. Their files stay its own until retire(): if this process ends
+  /// before that, the other one goes on.
   std::shared_ptr<const BoundListener> take(const config::Listener& listener);
   /// Those of all listeners for which there are some.
   BoundListeners take(const std::vector<config::Listener>& listeners);
@@ -50,8 +51,9 @@ class Predecessor {
 
  private:
   UniqueFd line_;
-  std::unique_ptr<Socket> watched_;  // the same
-  std::vector<HandedSockets> sockets_;
+  std::unique_ptr<Socket> watched_;     // the same
+  std::vector<HandedSockets> sockets_;  // that nobody has taken
+  std::vector<std::weak_ptr<ListeningSocket>> taken_;
 };
 
 /// The process that is to take this one's place. Loop thread.

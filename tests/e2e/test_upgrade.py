@@ -279,6 +279,29 @@ class Failure(UpgradeTest):
         self.assertEqual(old.wait(10), 0)
         self.assertEqual(edge.fetch().text, "one")
 
+    def test_a_new_listener_that_cannot_be_had(self):
+        """The new process has everything else by then, and lets go of it: the files of sockets stay with the old one."""
+        folder = self.folder()
+        path = folder / "edge.sock"
+        both = f"listeners: [{{ address: '127.0.0.1:0' }}, {{ address: 'unix:{path}' }}"
+        edge = self.gate(f"{both}]\n" + ONE, folder=folder, listeners=2)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            for more in (f"listeners: [{{ address: '127.0.0.1:{port}' }}]", f"metrics: {{ listen: '127.0.0.1:{port}' }}"):
+                with self.subTest(more):
+                    wanted = f"{both}, {{ address: '127.0.0.1:{port}' }}]\n" if "listeners" in more else f"{both}]\n{more}\n"
+                    edge.write(wanted + ONE)
+                    failed = edge.count_log("upgrade failed")
+                    edge.signal(signal.SIGUSR2)
+                    edge.wait_log("upgrade failed", failed + 1)
+                    self.assertIn(str(port), edge.err.text)
+                    self.assertEqual(fetch(str(path)).text, "one")
+                    self.assertEqual(edge.command("status").returncode, 0)
+        edge.stop()
+        self.assertFalse(path.exists())
+
     def test_a_program_that_is_not_there(self):
         edge, _ = self.edge_of_a_program()
         edge.signal(signal.SIGUSR2)
