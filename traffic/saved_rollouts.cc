@@ -43,16 +43,6 @@ bool read_time(const json& object, const char* key, std::chrono::milliseconds& t
   return true;
 }
 
-/// Of an enumeration whose values are those from 0 to `last`.
-template <class Enumeration>
-std::optional<Enumeration> value_named(const std::optional<std::string>& name, Enumeration last) {
-  for (int i = 0; name && i <= static_cast<int>(last); ++i) {
-    const auto value = static_cast<Enumeration>(i);
-    if (routing::name_of(value) == *name) return value;
-  }
-  return std::nullopt;
-}
-
 json record_json(const RolloutRecord& record) {
   return {{"state", routing::name_of(record.state)},
           {"reason", routing::name_of(record.reason)},

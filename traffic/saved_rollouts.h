@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,5 +19,15 @@ std::optional<std::vector<Rollouts::Saved>> read_saved_rollouts(const nlohmann::
 /// [{"pool": "blue", "weight": 95}, ...]
 nlohmann::json weights_json(const Weights& weights);
 std::optional<Weights> read_weights(const nlohmann::json& pools);
+
+/// The value with this name, of an enumeration whose values are those from 0 to `last`.
+template <class Enumeration>
+std::optional<Enumeration> value_named(const std::optional<std::string>& name, Enumeration last) {
+  for (int i = 0; name && i <= static_cast<int>(last); ++i) {
+    const auto value = static_cast<Enumeration>(i);
+    if (routing::name_of(value) == *name) return value;
+  }
+  return std::nullopt;
+}
 
 }  // namespace headgate::traffic

@@ -46,16 +46,6 @@ std::optional<std::string> text_at(const json& object, const char* key, std::siz
   return text.size() <= longest ? std::optional(std::move(text)) : std::nullopt;
 }
 
-/// Of an enumeration whose values are those from 0 to `last`.
-template <class Enumeration>
-std::optional<Enumeration> value_named(const std::optional<std::string>& name, Enumeration last) {
-  for (int i = 0; name && i <= static_cast<int>(last); ++i) {
-    const auto value = static_cast<Enumeration>(i);
-    if (routing::name_of(value) == *name) return value;
-  }
-  return std::nullopt;
-}
-
 std::optional<Weights> read_bounded_weights(const json& listed) {
   auto weights = read_weights(listed);
   if (!weights || weights->size() > routing::Split::kMostPools) return std::nullopt;
